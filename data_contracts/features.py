@@ -1,0 +1,170 @@
+"""Counts of the past, the snapshot a moment could have seen, and feature sets loaded from one file each.
+
+A `Count` is the only thing that sees the past. Every model input is a plain numeric function whose name is the feature
+and whose parameters name its inputs: request fields, counts, earlier features. Times are epoch seconds.
+"""
+
+import hashlib
+import importlib.util
+import inspect
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Literal
+
+from data_contracts.labels import DAY as DAY
+from data_contracts.labels import HOUR as HOUR
+
+SNAPSHOT_CADENCE = HOUR
+"""A snapshot of the counts is made as of every full hour."""
+PUBLISH_DELAY = 15 * 60
+"""How long after its as_of a snapshot is surely in serving's hands."""
+REQUEST_FIELDS = ("position", "timestamp")
+"""What a request itself gives a feature: the slot (1 is first) and the request's time in epoch seconds."""
+FEATURE_SETS = Path(__file__).resolve().parent / "feature_sets"
+
+Event = Literal["impressions", "clicks"]
+
+
+class FeatureSetError(ValueError):
+    """A feature set file that cannot be used; the message names file, function and parameter."""
+
+
+@dataclass(frozen=True)
+class Count:
+    """How many events of an entity became known in [as_of - window, as_of); 0 for an entity never seen.
+
+    `keys` are columns of ad_impressions; a click counts for the entity of its impression. `window` is in seconds, whole
+    hours.
+    """
+
+    keys: tuple[str, ...]
+    event: Event
+    window: int
+
+    def __post_init__(self) -> None:
+        if not self.keys or self.window <= 0 or self.window % HOUR:
+            raise ValueError(f"a count needs keys and a window of whole hours, not {self.keys} over {self.window} s")
+
+    @property
+    def name(self) -> str:
+        """Computed, so that it cannot lie: ad_clicks_7d, ad_position_impressions_1d."""
+        thing = "_".join(key.removesuffix("_id") for key in self.keys)
+        span = f"{self.window // DAY}d" if self.window % DAY == 0 else f"{self.window // HOUR}h"
+        return f"{thing}_{self.event}_{span}"
+
+
+def snapshot_time(event_time: float) -> int:
+    """as_of of the newest snapshot that serving could have held at `event_time`, publishing delay included."""
+    return int((event_time - PUBLISH_DELAY) // SNAPSHOT_CADENCE * SNAPSHOT_CADENCE)
+
+
+def entity_name(values: Iterable[str]) -> str:
+    """The values of an entity's keys as one text, unambiguous whatever they hold."""
+    return "|".join(value.replace("\\", "\\\\").replace("|", "\\|") for value in values)
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One model input: a function of numbers, with its parameters resolved to inputs or earlier features."""
+
+    name: str
+    about: str
+    function: Callable[..., float]
+    parameters: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class FeatureSet:
+    """The features of a model, from one file; `hash` is the SHA-256 of the file's text."""
+
+    name: str
+    hash: str
+    path: Path
+    counts: tuple[Count, ...]
+    features: tuple[Feature, ...]
+
+    @property
+    def input_names(self) -> tuple[str, ...]:
+        """What a row must give: request fields, then counts (absent counts are 0)."""
+        return (*REQUEST_FIELDS, *(count.name for count in self.counts))
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        return tuple(feature.name for feature in self.features)
+
+    @property
+    def key_tuples(self) -> tuple[tuple[str, ...], ...]:
+        """The entities that are counted, each once, in order of appearance."""
+        return tuple(dict.fromkeys(count.keys for count in self.counts))
+
+    def row(self, inputs: Mapping[str, float]) -> list[float]:
+        """The features of one row, in order; KeyError when a request field is missing."""
+        values: dict[str, float] = {name: float(inputs[name]) for name in REQUEST_FIELDS}
+        for count in self.counts:
+            values[count.name] = float(inputs.get(count.name, 0.0))
+        found = []
+        for feature in self.features:
+            value = float(feature.function(*[values[parameter] for parameter in feature.parameters]))
+            values[feature.name] = value
+            found.append(value)
+        return found
+
+
+def feature_set_path(name: str) -> Path:
+    """The file of a feature set that conf names: one of ours by its stem, or any path ending in .py."""
+    return Path(name) if name.endswith(".py") else FEATURE_SETS / f"{name}.py"
+
+
+def load_feature_set(path: Path) -> FeatureSet:
+    """The feature set of one self-contained file, loaded under a name that holds its hash, so that two versions of it
+    live side by side in one process. Raises FeatureSetError."""
+    try:
+        text = path.read_bytes()
+    except OSError as error:
+        raise FeatureSetError(f"{path}: {error.strerror}") from None
+    digest = hashlib.sha256(text).hexdigest()
+    module = _module(path, f"feature_set_{path.stem}_{digest[:16]}")
+    counts = tuple(getattr(module, "COUNTS", ()))
+    if not counts or not all(isinstance(count, Count) for count in counts):
+        raise FeatureSetError(f"{path}: COUNTS must be a tuple of Count")
+    names = [count.name for count in counts]
+    if len(set(names)) < len(names):
+        raise FeatureSetError(f"{path}: COUNTS holds a count twice")
+    return FeatureSet(path.stem, digest, path, counts, _features(path, module, {*REQUEST_FIELDS, *names}))
+
+
+def _module(path: Path, name: str) -> ModuleType:
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise FeatureSetError(f"{path}: not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise FeatureSetError(f"{path}: {error}") from error
+    sys.modules[name] = module
+    return module
+
+
+def _features(path: Path, module: ModuleType, inputs: set[str]) -> tuple[Feature, ...]:
+    known, features = set(inputs), []
+    for name, function in vars(module).items():
+        if not inspect.isfunction(function) or function.__module__ != module.__name__ or name.startswith("_"):
+            continue
+        parameters = tuple(inspect.signature(function).parameters)
+        for parameter in parameters:
+            if parameter not in known:
+                raise FeatureSetError(
+                    f"{path}: {name}({parameter}): no request field, count or earlier feature of that name; "
+                    f"known: {', '.join(sorted(known))}"
+                )
+        features.append(Feature(name, (function.__doc__ or "").strip(), function, parameters))
+        known.add(name)
+    if not features:
+        raise FeatureSetError(f"{path}: defines no feature function")
+    return tuple(features)
