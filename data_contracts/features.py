@@ -5,11 +5,11 @@ and whose parameters name its inputs: request fields, counts, earlier features. 
 """
 
 import hashlib
-import importlib.util
 import inspect
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from types import ModuleType
 from typing import Literal
@@ -59,6 +59,11 @@ class Count:
 def snapshot_time(event_time: float) -> int:
     """as_of of the newest snapshot that serving could have held at `event_time`, publishing delay included."""
     return int((event_time - PUBLISH_DELAY) // SNAPSHOT_CADENCE * SNAPSHOT_CADENCE)
+
+
+def training_set_id(feature_set_hash: str, as_of: datetime) -> str:
+    """The name of the training set that these definitions give of what was known before `as_of`."""
+    return f"{feature_set_hash[:16]}-{as_of.astimezone(UTC):%Y%m%dT%H%M%SZ}"
 
 
 def entity_name(values: Iterable[str]) -> str:
@@ -126,7 +131,7 @@ def load_feature_set(path: Path) -> FeatureSet:
     except OSError as error:
         raise FeatureSetError(f"{path}: {error.strerror}") from None
     digest = hashlib.sha256(text).hexdigest()
-    module = _module(path, f"feature_set_{path.stem}_{digest[:16]}")
+    module = _module(path, text, f"feature_set_{path.stem}_{digest[:16]}")
     counts = tuple(getattr(module, "COUNTS", ()))
     if not counts or not all(isinstance(count, Count) for count in counts):
         raise FeatureSetError(f"{path}: COUNTS must be a tuple of Count")
@@ -136,15 +141,15 @@ def load_feature_set(path: Path) -> FeatureSet:
     return FeatureSet(path.stem, digest, path, counts, _features(path, module, {*REQUEST_FIELDS, *names}))
 
 
-def _module(path: Path, name: str) -> ModuleType:
+def _module(path: Path, text: bytes, name: str) -> ModuleType:
+    """The module that `text` makes: compiled here, since an importer would take cached bytecode of an earlier version
+    whose size and second of change are the same."""
     if name in sys.modules:
         return sys.modules[name]
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise FeatureSetError(f"{path}: not a Python file")
-    module = importlib.util.module_from_spec(spec)
+    module = ModuleType(name)
+    module.__file__ = str(path)
     try:
-        spec.loader.exec_module(module)
+        exec(compile(text, path, "exec"), vars(module))
     except Exception as error:
         raise FeatureSetError(f"{path}: {error}") from error
     sys.modules[name] = module

@@ -5,6 +5,7 @@ landing/<producer>/<number>.open is being written, .jsonl is sealed. A line is c
 that a torn line and a run of zeros are both known for what they are. What `append` returned from is on disk.
 """
 
+import contextlib
 import fcntl
 import json
 import os
@@ -95,6 +96,8 @@ class LandingWriter:
 
     def append(self, events: Sequence[Event]) -> None:
         """Write `events`, on disk when this returns. Raises OSError, and then none of them counts as written."""
+        if not events:
+            return
         with self._lock:
             if self._file < 0:
                 self._open()
@@ -129,9 +132,13 @@ class LandingWriter:
 
     def _open(self) -> None:
         self._number += 1
-        self._file = os.open(self._path("open"), os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o640)
-        _sync_folder(self._folder)
-        self._size = self._lines = 0
+        file = os.open(self._path("open"), os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o640)
+        try:
+            _sync_folder(self._folder)
+        except OSError:
+            os.close(file)
+            raise
+        self._file, self._size, self._lines = file, 0, 0
         self._opened_at = time.monotonic()
 
     def _write(self, content: bytes) -> None:
@@ -141,7 +148,7 @@ class LandingWriter:
             while written < len(content):
                 written += os.write(self._file, content[written:])
         except OSError:
-            os.ftruncate(self._file, self._size)
+            self._cut_back()
             raise
         try:
             os.fdatasync(self._file)
@@ -152,12 +159,18 @@ class LandingWriter:
             raise
         self._size += len(content)
 
-    def _abandon(self) -> None:
-        file, self._file = self._file, -1
+    def _cut_back(self) -> None:
         try:
+            os.ftruncate(self._file, self._size)
+        except OSError:
+            self._abandon()
+
+    def _abandon(self) -> None:
+        """Leave the segment to recovery at the next start, which cuts what may follow its last whole line."""
+        file, self._file = self._file, -1
+        with contextlib.suppress(OSError):
             os.ftruncate(file, self._size)
-        finally:
-            os.close(file)
+        os.close(file)
 
     def _seal(self) -> None:
         os.close(self._file)
@@ -183,14 +196,15 @@ def _claimed_slot(landing: Path, name: str) -> tuple[Path, int]:
 
 
 def _recover(path: Path) -> None:
-    """Cut an abandoned segment after its last whole line and seal it; an empty one is removed."""
-    content, good = path.read_bytes(), 0
+    """Cut an abandoned segment after its last whole line and seal it; one without any is removed. A damaged line before
+    that stays for the load to report: what follows it was acknowledged."""
+    content = path.read_bytes()
+    end = good = 0
     for line in content.splitlines(keepends=True):
-        try:
+        end += len(line)
+        with contextlib.suppress(DamagedLineError):
             parsed_line(line)
-        except DamagedLineError:
-            break
-        good += len(line)
+            good = end
     if not good:
         path.unlink()
         return

@@ -1,5 +1,6 @@
 """The keyed pseudonym that stands for a user in every table; made at the edge, before anything touches a disk."""
 
+import contextlib
 import hashlib
 import hmac
 import os
@@ -18,17 +19,30 @@ def pseudonym(key: bytes, user_id: str) -> str:
 
 def load_key(path: Path) -> bytes:
     """The secret key of this installation, made on first use with mode 0600. Raises ValueError on a damaged file."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        key = path.read_bytes()
-        if len(key) != KEY_BYTES:
-            raise ValueError(f"{path} holds {len(key)} bytes, a pseudonym key has {KEY_BYTES}") from None
-        return key
-    key = secrets.token_bytes(KEY_BYTES)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(key)
-        file.flush()
-        os.fsync(file.fileno())
+    if not path.exists():
+        _make_key(path)
+    key = path.read_bytes()
+    if len(key) != KEY_BYTES:
+        raise ValueError(f"{path} holds {len(key)} bytes, a pseudonym key has {KEY_BYTES}")
     return key
+
+
+def _make_key(path: Path) -> None:
+    """Put a new key at `path` whole and on disk, unless another process does it first: the link is the decision."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    unfinished = path.with_name(f"{path.name}.{os.getpid()}")
+    unfinished.unlink(missing_ok=True)
+    try:
+        with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(secrets.token_bytes(KEY_BYTES))
+            file.flush()
+            os.fsync(file.fileno())
+        with contextlib.suppress(FileExistsError):
+            path.hardlink_to(unfinished)
+    finally:
+        unfinished.unlink(missing_ok=True)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

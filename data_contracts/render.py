@@ -11,6 +11,7 @@ DELTA_PROPERTIES = {
 }
 DUCKDB_TYPES = {
     "STRING": "VARCHAR",
+    "TIMESTAMP": "TIMESTAMPTZ",
     "MAP<STRING,STRING>": "MAP(VARCHAR, VARCHAR)",
     "MAP<STRING,DOUBLE>": "MAP(VARCHAR, DOUBLE)",
     "ARRAY<DOUBLE>": "DOUBLE[]",
@@ -86,13 +87,17 @@ def docs_markdown() -> str:
 
 def _table_markdown(table: Table) -> str:
     rows = "".join(
-        f"| `{column.name}` | {column.type} | {column.about}{_rules(column)} |\n" for column in table.columns
+        f"| `{column.name}` | {column.type} | {_cell(column.about + _rules(column))} |\n" for column in table.columns
     )
     partitions = f" Partitioned by `{'`, `'.join(table.partition_by)}`." if table.partition_by else ""
     return (
         f"\n## {table.name}\n\n{table.about} Key: `{'`, `'.join(table.key)}`.{partitions}\n\n"
         f"| column | type | meaning |\n| --- | --- | --- |\n{rows}"
     )
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
 
 
 def _rules(column: Column) -> str:

@@ -175,10 +175,12 @@ def parsed_instant(text: str) -> datetime:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text())
+        return tomllib.loads(path.read_bytes().decode())
     except FileNotFoundError:
         raise ConfigurationError(f"{path}: no such file (CLICKLAKE_CONF names the overlay)") from None
-    except tomllib.TOMLDecodeError as error:
+    except OSError as error:
+        raise ConfigurationError(f"{path}: {error.strerror}") from None
+    except ValueError as error:
         raise ConfigurationError(f"{path}: not valid TOML: {error}") from None
 
 

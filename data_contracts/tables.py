@@ -190,7 +190,7 @@ RAW_EVENTS = Table(
 
 REJECTED_EVENTS = Table(
     "rejected_events",
-    "Lines that broke their contract, kept with the reason and where they came from.",
+    "Lines that broke their contract: why, and where from. raw_events holds the row, by content_hash.",
     (
         Column("rejection_id", "STRING", "SHA-256 of table, content and reason"),
         Column("table_name", "STRING", "the table the line was meant for"),
@@ -198,7 +198,6 @@ REJECTED_EVENTS = Table(
         RECEIVED_AT,
         Column("reason", "STRING", "what is wrong with it"),
         Column("contract_version", "STRING", "version of the contract that refused it"),
-        Column("row", "STRING", "the row as JSON text", nullable=True),
         CONTENT_HASH,
     ),
     key=("rejection_id",),

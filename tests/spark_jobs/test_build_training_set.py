@@ -1,0 +1,103 @@
+from datetime import UTC, datetime, timedelta
+
+import lmdb
+import pytest
+
+from data_contracts.features import feature_set_path, load_feature_set, training_set_id
+from data_contracts.landing import Event, instant_text
+from data_contracts.snapshot import META_KEY, SnapshotMeta, entity_key, unpacked_counts
+from data_contracts.tables import TRAINING_SETS
+from spark_jobs import build_training_set, count_events, label_impressions, publish_counts
+from spark_jobs.refine_events import refine_batch
+from spark_jobs.session import JobError
+from tests.spark_jobs.conftest import NOON, click, impression
+
+pytestmark = pytest.mark.spark
+AS_OF = datetime(2026, 1, 12, tzinfo=UTC)
+AD_CTR = load_feature_set(feature_set_path("ad_ctr"))
+
+
+@pytest.fixture(scope="module")
+def prepared(copied_lake, tmp_path_factory, landed):
+    """Impressions 0 (clicked), 180 and 2,000 minutes after NOON; the last is not mature as of AS_OF."""
+    lake = copied_lake(tmp_path_factory.mktemp("prepared"))
+    shown = [
+        Event("ad_impressions", NOON + timedelta(minutes=m), impression(m, position=None if m == 180 else 2))
+        for m in (0, 180, 2000)
+    ]
+    refine_batch(lake.spark, lake.settings.lake, landed(*shown, Event("clicks", NOON + timedelta(minutes=1), click(0))))
+    count_events.main(lake, AS_OF, None)
+    label_impressions.main(lake, AS_OF, None)
+    return lake
+
+
+def built(lake):
+    build_training_set.main(lake, AS_OF, None)
+    return {row["impression_id"]: row for row in lake.read(TRAINING_SETS).collect()}
+
+
+def test_only_mature_rows_enter_with_the_counts_that_serving_could_have_held(prepared):
+    rows = built(prepared)
+    assert sorted(rows) == ["impression-0", "impression-180"]
+    first, later = rows["impression-0"], rows["impression-180"]
+    assert (first["clicked"], later["clicked"]) == (1, 0)
+    assert later["snapshot_at"].isoformat() == "2026-01-10T14:00:00"  # 15:00 was published at 15:15 only
+    assert first["inputs"]["ad_impressions_7d"] == 0
+    counts = {name: value for name, value in later["inputs"].items() if value and name not in ("position", "timestamp")}
+    assert counts == {
+        "ad_impressions_1d": 1, "ad_clicks_1d": 1, "ad_impressions_7d": 1, "ad_clicks_7d": 1,
+        "user_impressions_1d": 1, "user_clicks_1d": 1, "user_impressions_7d": 1, "user_clicks_7d": 1,
+    }  # fmt: skip
+
+
+def test_a_row_without_position_is_taken_for_the_default_one_as_in_serving(prepared):
+    assert built(prepared)["impression-180"]["inputs"]["position"] == prepared.settings.serving.default_position
+
+
+def test_features_are_those_of_the_plain_functions_bit_for_bit(prepared):
+    for row in built(prepared).values():
+        assert row["features"] == AD_CTR.row(row["inputs"])
+
+
+def test_building_it_again_gives_the_same_rows(prepared):
+    assert built(prepared) == built(prepared)
+    assert {row["training_set_id"] for row in built(prepared).values()} == {training_set_id(AD_CTR.hash, AS_OF)}
+
+
+def test_labels_that_are_not_made_as_of_then_stop_the_job(prepared):
+    with pytest.raises(JobError, match="labels are not yet made as of 2026-01-13"):
+        build_training_set.main(prepared, AS_OF + timedelta(days=1), None)
+
+
+def test_the_snapshot_holds_the_same_counts_that_a_training_row_of_then_would(prepared):
+    as_of = NOON + timedelta(hours=4)
+    publish_counts.main(prepared, as_of, None)
+    current = prepared.settings.snapshots / "current"
+    with lmdb.open(str(current), subdir=False, readonly=True, lock=False) as environment, environment.begin() as view:
+        meta = SnapshotMeta.unpacked(view.get(META_KEY))
+        ad, slot = (
+            unpacked_counts(view.get(entity_key(*key)))
+            for key in (("ad_id", ["ad-1"]), ("ad_id|position", ["ad-1", "2"]))
+        )
+    assert (meta.as_of, meta.impressions, meta.clicks) == (int(as_of.timestamp()), 2, 1)
+    assert dict(zip(meta.counts["ad_id"], ad, strict=True)) == {
+        "ad_impressions_1d": 2, "ad_clicks_1d": 1, "ad_impressions_7d": 2, "ad_clicks_7d": 1,
+    }  # fmt: skip
+    assert slot == (1, 1, 1, 1)
+
+
+def test_publishing_keeps_the_snapshot_in_use_and_the_one_before_and_never_goes_back(prepared):
+    for hours in (5, 6, 7, 5):
+        published = publish_counts.main(prepared, NOON + timedelta(hours=hours), None)
+    assert published == "snapshot: already as of a later time"
+    files = sorted(path.name for path in prepared.settings.snapshots.glob("*.lmdb"))
+    assert files == [f"{int((NOON + timedelta(hours=hours)).timestamp())}.lmdb" for hours in (6, 7)]
+    assert (prepared.settings.snapshots / "current").resolve().name == files[1]
+
+
+def test_tiles_of_later_hours_stay_when_earlier_ones_are_made_again(prepared):
+    before = count_events.main(prepared, AS_OF, None)
+    assert count_events.main(prepared, NOON + timedelta(hours=1), None) == before
+    with pytest.raises(JobError, match="not a full hour"):
+        count_events.main(prepared, NOON + timedelta(minutes=1), None)
+    assert instant_text(AS_OF) == "2026-01-12T00:00:00.000000Z"
