@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from types import ModuleType
 from typing import Literal
@@ -48,7 +49,7 @@ class Count:
         if not self.keys or self.window <= 0 or self.window % HOUR:
             raise ValueError(f"a count needs keys and a window of whole hours, not {self.keys} over {self.window} s")
 
-    @property
+    @cached_property
     def name(self) -> str:
         """Computed, so that it cannot lie: ad_clicks_7d, ad_position_impressions_1d."""
         thing = "_".join(key.removesuffix("_id") for key in self.keys)
@@ -91,16 +92,16 @@ class FeatureSet:
     counts: tuple[Count, ...]
     features: tuple[Feature, ...]
 
-    @property
+    @cached_property
     def input_names(self) -> tuple[str, ...]:
         """What a row must give: request fields, then counts (absent counts are 0)."""
         return (*REQUEST_FIELDS, *(count.name for count in self.counts))
 
-    @property
+    @cached_property
     def feature_names(self) -> tuple[str, ...]:
         return tuple(feature.name for feature in self.features)
 
-    @property
+    @cached_property
     def key_tuples(self) -> tuple[tuple[str, ...], ...]:
         """The entities that are counted, each once, in order of appearance."""
         return tuple(dict.fromkeys(count.keys for count in self.counts))

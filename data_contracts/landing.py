@@ -99,6 +99,8 @@ class LandingWriter:
         if not events:
             return
         with self._lock:
+            if self._file >= 0 and self._size >= self._limit_bytes:
+                self._seal()
             if self._file < 0:
                 self._open()
             lines = [
@@ -107,13 +109,12 @@ class LandingWriter:
             ]
             self._write(b"".join(lines))
             self._lines += len(lines)
-            if self._size >= self._limit_bytes:
-                self._seal()
 
     def seal_when_due(self) -> None:
-        """Seal the open segment once it is older than the limit, so that the next load finds it."""
+        """Seal the open segment once it is older or larger than the limits, so that the next load finds it."""
         with self._lock:
-            if self._file >= 0 and time.monotonic() - self._opened_at >= self._limit_seconds:
+            is_old = time.monotonic() - self._opened_at >= self._limit_seconds
+            if self._file >= 0 and (is_old or self._size >= self._limit_bytes):
                 self._seal()
 
     def seal(self) -> None:
@@ -142,39 +143,38 @@ class LandingWriter:
         self._opened_at = time.monotonic()
 
     def _write(self, content: bytes) -> None:
-        """All of `content` on disk, or the segment back at its last good offset (or abandoned there) and OSError."""
+        """All of `content` on disk, or the segment ended at its last good offset and OSError.
+
+        After a failed sync the kernel may have dropped the pages and call the next sync good: such a file is never
+        written again, the next append goes on in another.
+        """
         try:
             written = 0
             while written < len(content):
                 written += os.write(self._file, content[written:])
-        except OSError:
-            self._cut_back()
-            raise
-        try:
             os.fdatasync(self._file)
         except OSError:
-            # After a failed sync the kernel may have dropped the pages and call the next one good: never sync this
-            # file again, go on in another.
             self._abandon()
             raise
         self._size += len(content)
 
-    def _cut_back(self) -> None:
+    def _abandon(self) -> None:
+        """Cut what is not whole and seal the rest; where the disk refuses even that, the next start recovers it."""
         try:
             os.ftruncate(self._file, self._size)
         except OSError:
-            self._abandon()
-
-    def _abandon(self) -> None:
-        """Leave the segment to recovery at the next start, which cuts what may follow its last whole line."""
-        file, self._file = self._file, -1
+            os.close(self._file)
+            self._file = -1
+            return
         with contextlib.suppress(OSError):
-            os.ftruncate(file, self._size)
-        os.close(file)
+            self._seal()
 
     def _seal(self) -> None:
         os.close(self._file)
         self._file = -1
+        if not self._size:
+            self._path("open").unlink()
+            return
         self._path("open").rename(self._path("jsonl"))
         _sync_folder(self._folder)
 

@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from data_contracts.tables import CONTRACT_VERSION, TABLES, Column, Table
+from data_contracts.schema import Column, Table
+from data_contracts.tables import CONTRACT_VERSION, TABLES
 
 DELTA_PROPERTIES = {
     "delta.enableDeletionVectors": "false",  # so that DuckDB, delta-rs and Spark read the same bytes

@@ -5,6 +5,7 @@ snapshots/<as_of>.lmdb is one file; `current` is a symbolic link to the newest, 
 `meta` lists them by name.
 """
 
+import hashlib
 import json
 import os
 import struct
@@ -15,6 +16,8 @@ from pathlib import Path
 from data_contracts.features import entity_name
 
 META_KEY = b"meta"
+LONGEST_KEY_BYTES = 511
+"""What LMDB is built to take."""
 CURRENT = "current"
 
 
@@ -50,7 +53,12 @@ def entity_key(keys: str, values: Iterable[str]) -> bytes:
 
 
 def stored_key(keys: str, entity: str) -> bytes:
-    return f"{keys}\0{entity}".encode()
+    """LMDB key of one entity by its name; the end of one too long for LMDB is replaced by its hash."""
+    key = f"{keys}\0{entity}".encode()
+    if len(key) <= LONGEST_KEY_BYTES:
+        return key
+    digest = hashlib.sha256(key).hexdigest().encode()
+    return key[: LONGEST_KEY_BYTES - len(digest)] + digest
 
 
 def packed_counts(counts: Sequence[int]) -> bytes:

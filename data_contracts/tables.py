@@ -1,57 +1,13 @@
 """The tables of the lake: one `Table` value a table, from which every schema, view, check and page is rendered."""
 
-from dataclasses import dataclass
-from typing import Literal
+from data_contracts.schema import Column, Table
 
 CONTRACT_VERSION = "1"
-
-Type = Literal[
-    "STRING", "TIMESTAMP", "DATE", "INT", "BIGINT", "DOUBLE", "BOOLEAN",
-    "MAP<STRING,STRING>", "MAP<STRING,DOUBLE>", "ARRAY<DOUBLE>",
-]  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Column:
-    """One column. `default` fills in for a value an event does not state; without one, and not nullable, a row that
-    lacks the value is rejected. `minimum` and `maximum` are inclusive; `allowed` lists all legal values."""
-
-    name: str
-    type: Type
-    about: str
-    nullable: bool = False
-    default: str | None = None
-    minimum: float | None = None
-    maximum: float | None = None
-    allowed: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Table:
-    """One Delta table. `landed` tables are filled from landing segments by refine_events; `key` is unique."""
-
-    name: str
-    about: str
-    columns: tuple[Column, ...]
-    key: tuple[str, ...]
-    partition_by: tuple[str, ...] = ()
-    landed: bool = False
-
-    @property
-    def column_names(self) -> tuple[str, ...]:
-        return tuple(column.name for column in self.columns)
-
-    @property
-    def event_columns(self) -> tuple[Column, ...]:
-        """The columns that an event itself states; the others are added on the way."""
-        return tuple(column for column in self.columns if column.name not in ADDED_ON_THE_WAY)
-
 
 RECEIVED_AT = Column("received_at", "TIMESTAMP", "when the platform came to know the row; what looks back looks by it")
 CONTENT_HASH = Column("content_hash", "STRING", "SHA-256 of the row as landed; with received_at it decides which wins")
 ORIGIN = Column("origin", "STRING", "file and line the row came from")
 DATE = Column("date", "DATE", "UTC day of the row's own time; the partition")
-ADDED_ON_THE_WAY = ("received_at", "content_hash", "origin", "date")
 TRACE = (RECEIVED_AT, CONTENT_HASH, ORIGIN)
 
 USER_ID = Column("user_id", "STRING", "keyed pseudonym of the user (UUID-shaped); the raw id never reaches a disk")

@@ -4,7 +4,7 @@ from pyspark.sql import Column as SparkColumn
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from data_contracts.tables import Column, Table
+from data_contracts.schema import Column, Table
 
 STATED = "stated"
 """Struct of the columns as the row states them: text, or a map."""

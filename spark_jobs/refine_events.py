@@ -12,7 +12,8 @@ from pathlib import Path
 from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
-from data_contracts.tables import CONTRACT_VERSION, LANDED, RAW_EVENTS, REJECTED_EVENTS, Table
+from data_contracts.schema import Table
+from data_contracts.tables import CONTRACT_VERSION, LANDED, RAW_EVENTS, REJECTED_EVENTS
 from spark_jobs.contract import with_contract_columns
 from spark_jobs.session import Lake, rows_drained, run_job
 
@@ -59,11 +60,13 @@ def rejections(refused: DataFrame, table_name: str) -> DataFrame:
 
 def refine_batch(spark: SparkSession, lake: Path, events: DataFrame) -> None:
     """Bring `events`, rows of raw_events, into the tables under `lake`; doing it again changes nothing."""
+    events = events.persist()  # every table reads it
     present = {row["table_name"] for row in events.select("table_name").distinct().collect()}
     if present - set(LANDED):
         _reject(spark, lake, rejections(_unusable(events), "unknown"))
     for name in sorted(present & set(LANDED)):
         _refine_table(spark, lake, LANDED[name], events.where(F.col("table_name") == name))
+    events.unpersist()
 
 
 def _unusable(events: DataFrame) -> DataFrame:

@@ -10,11 +10,12 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.connect.client.retries import DefaultPolicy
 from pyspark.sql.streaming import DataStreamWriter
 
 from data_contracts.render import spark_ddl
+from data_contracts.schema import Table
 from data_contracts.settings import ConfigurationError, Settings, load, parsed_instant
-from data_contracts.tables import Table
 
 
 class JobError(RuntimeError):
@@ -73,7 +74,10 @@ def connect(settings: Settings) -> SparkSession:
         socket.create_connection((address.hostname, address.port), timeout=5).close()
     except OSError as error:
         raise JobError(f"no Spark Connect server at {settings.spark_remote} ({error}); `make run` starts it") from None
-    return SparkSession.builder.remote(settings.spark_remote).getOrCreate()
+    session = SparkSession.builder.remote(settings.spark_remote).getOrCreate()
+    # A server that comes back has forgotten the session, so the client's ten minutes of retries would be for nothing.
+    session.client.set_retry_policies([DefaultPolicy(max_retries=9, max_backoff=10_000)])
+    return session
 
 
 def as_of_seconds(as_of: datetime) -> int:

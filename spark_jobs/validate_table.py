@@ -8,7 +8,8 @@ from typing import Any
 from pyspark.sql import DataFrame
 
 from data_contracts.render import expectations
-from data_contracts.tables import LANDED, TABLES, VALIDATION_RESULTS, Table
+from data_contracts.schema import Table
+from data_contracts.tables import LANDED, TABLES, VALIDATION_RESULTS
 from spark_jobs.session import JobError, Lake, run_job
 
 NO_VALUES = {"result_format": "BOOLEAN_ONLY"}  # a result must not hold a personal value

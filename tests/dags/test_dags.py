@@ -16,8 +16,8 @@ print(json.dumps({"errors": bag.import_errors, "dags": {name: {
     "commands": [task.bash_command for task in dag.tasks], "retries": [task.retries for task in dag.tasks],
     "doc": dag.doc_md, "max_active_runs": dag.max_active_runs, "params": sorted(dag.params), "tags": sorted(dag.tags),
     "outlets": sorted(asset.name for task in dag.tasks for asset in task.outlets),
-    "schedule": sorted(asset.name for asset in dag.timetable.asset_condition.objects)
-        if hasattr(dag.timetable, "asset_condition") else []} for name, dag in bag.dags.items()}}))
+    "schedule": sorted(asset.name for asset in getattr(dag.timetable.asset_condition, "objects", []))}
+    for name, dag in bag.dags.items()}}))
 """
 
 

@@ -1,0 +1,134 @@
+"""The `clicklake` command. A command imports what it needs when it runs, so that --help stays quick."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli.errors import CommandError
+from data_contracts.settings import ConfigurationError, load
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+app = typer.Typer(
+    help="Clicklake: ad events to tables, features, models and scores, whole on one machine.\n\n"
+    "State lives in CLICKLAKE_HOME (default: var/ of the repository); CLICKLAKE_CONF names a file whose keys "
+    "replace those of conf/base.toml.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+PLATFORM, TABLES = "Platform", "Tables"
+WIDTH_ELSEWHERE = 160
+
+
+@app.command(rich_help_panel=PLATFORM)
+def start() -> None:
+    """Start the services that do not run yet and wait until all are healthy."""
+    settings = load()
+    from cli.startup import started
+
+    started(settings, console())
+
+
+@app.command(rich_help_panel=PLATFORM)
+def run() -> None:
+    """Start, import the Open Bandit Dataset, run the three DAGs, and show a prediction and the champion's numbers.
+
+    A second run goes on where the first was: nothing is started, imported or computed twice.
+    """
+    settings = load()
+    from cli.run import run
+
+    run(settings, console())
+
+
+@app.command(rich_help_panel=PLATFORM)
+def stop() -> None:
+    """Stop every service and whatever job still runs; running it twice does no harm."""
+    from cli.supervision import stop
+
+    settings = load()
+    shown = console()
+    with shown.status("stopping"):
+        was_running = stop(settings)
+    shown.print("stopped: nothing is left running" if was_running else "nothing was running")
+
+
+@app.command(rich_help_panel=PLATFORM)
+def status(
+    json: Annotated[bool, typer.Option("--json", help="One JSON object for programs instead of the table.")] = False,
+) -> None:
+    """Show each service's state, health, URL and memory; exit code 0 only when all are healthy."""
+    from cli.status import show_status
+
+    raise typer.Exit(0 if show_status(load(), console(), as_json=json) else 1)
+
+
+@app.command(rich_help_panel=TABLES)
+def sql(
+    statement: Annotated[str, typer.Option("-c", help="Run this one statement, print its result and end.")] = "",
+) -> None:
+    """Query the lake with DuckDB: a view a table, also while the services work or are stopped."""
+    from cli.sql import prompt, run_statement
+
+    settings = load()
+    if statement:
+        run_statement(settings, statement, console())
+    else:
+        prompt(settings, console())
+
+
+@app.command("import", rich_help_panel=TABLES)
+def import_(
+    mapping: Annotated[Path, typer.Argument(help="TOML: source columns to contract columns (conf/imports/obd.toml).")],
+    source: Annotated[Path, typer.Argument(help="The log to import, for example data/obd_small.tar.gz.")],
+    again: Annotated[bool, typer.Option("--again", help="Read it again even if it was imported before.")] = False,
+) -> None:
+    """Bring a log of another system into landing, the way live events take; what is there already adds nothing."""
+    from cli.import_log import import_log
+
+    import_log(load(), mapping, source, console(), again=again)
+
+
+@app.command(rich_help_panel=TABLES)
+def docs(
+    check: Annotated[bool, typer.Option("--check", help="Write nothing; exit code 1 when the page is stale.")] = False,
+) -> None:
+    """Write docs/tables.md from the contracts."""
+    from cli.docs import is_fresh, write_tables_page
+
+    if not check:
+        write_tables_page()
+    elif not is_fresh():
+        print("docs/tables.md is stale: run `clicklake docs` and commit it", file=sys.stderr)
+        raise typer.Exit(1)
+
+
+@app.command(hidden=True)
+def jars() -> None:
+    """Fetch the Delta jars, unless they are here, and check them against conf/jars.sha256."""
+    from cli.jars import install_jars
+    from cli.services import SPARK_HOME
+
+    install_jars(SPARK_HOME)
+
+
+def console() -> "Console":
+    from rich.console import Console
+
+    # Where nothing says how wide a line may be (a pipe, a log), 80 columns would cut tables short.
+    return Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH_ELSEWHERE)
+
+
+def main() -> None:
+    """The entry point: what a person can mend is one line on stderr and exit code 2."""
+    try:
+        app()
+    except (CommandError, ConfigurationError) as error:
+        print(f"clicklake: {error}", file=sys.stderr)
+        sys.exit(2)

@@ -1,0 +1,138 @@
+"""A mapping file: which members of a source become rows of which table, and how, as SQL expressions by column."""
+
+import re
+import tomllib
+from collections.abc import Mapping as Dictionary
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from cli.errors import CommandError
+from data_contracts.schema import Table
+from data_contracts.tables import LANDED
+
+FORMATS = ("csv",)
+OWN_TIME = ("timestamp", "predicted_at")
+"""Columns that hold a row's own time: what received_at is when a mapping does not state it."""
+SECTION_KEYS = ("members", "format", "where", "received_at", "keep_features", "columns", "features")
+
+
+class MappingError(CommandError, ValueError):
+    """A mapping that cannot be used; the message names file and key."""
+
+
+@dataclass(frozen=True)
+class Section:
+    """Rows of one table from the members whose whole path `members` matches; `where` says which lines become a row.
+
+    `columns` and `features` hold an SQL expression by name; source columns whose whole name `keep_features` matches
+    are put into `features` as they are. `key` is the section's place in the file, as errors name it.
+    """
+
+    key: str
+    table: Table
+    members: re.Pattern[str]
+    columns: Dictionary[str, str]
+    received_at: str
+    states_received_at: bool
+    where: str = "true"
+    keep_features: re.Pattern[str] | None = None
+    features: Dictionary[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Mapping:
+    """The sections of one mapping file, in its order, and the bytes they were read from."""
+
+    path: Path
+    content: bytes
+    sections: tuple[Section, ...]
+
+
+def load_mapping(path: Path) -> Mapping:
+    """The mapping of a TOML file; raises MappingError."""
+    try:
+        content = path.read_bytes()
+        tables = tomllib.loads(content.decode())
+    except OSError as error:
+        raise MappingError(f"{path}: {error.strerror}") from None
+    except ValueError as error:
+        raise MappingError(f"{path}: not valid TOML: {error}") from None
+    sections = []
+    for name, given in tables.items():
+        if name not in LANDED:
+            raise MappingError(f"{path}: unknown table {name}; known: {', '.join(LANDED)}")
+        if not isinstance(given, list) or not all(isinstance(section, dict) for section in given):
+            raise MappingError(f"{path}: {name} must be a list of sections, each headed [[{name}]]")
+        for number, section in enumerate(given, 1):
+            key = name if len(given) == 1 else f"{name}[{number}]"
+            sections.append(_section(f"{path}: {key}", key, LANDED[name], section))
+    if not sections:
+        raise MappingError(f"{path}: maps no table; known: {', '.join(LANDED)}")
+    return Mapping(path, content, tuple(sections))
+
+
+def _section(where: str, key: str, table: Table, given: Dictionary[str, Any]) -> Section:
+    for name in given:
+        if name not in SECTION_KEYS:
+            raise MappingError(f"{where}.{name}: unknown key; known: {', '.join(SECTION_KEYS)}")
+    if given.get("format", "csv") not in FORMATS:
+        raise MappingError(f"{where}.format is {given['format']!r}; known: {', '.join(FORMATS)}")
+    columns = _columns(where, table, _texts(where, given, "columns"))
+    features = _texts(where, given, "features")
+    keep_features = _pattern(where, given, "keep_features") if "keep_features" in given else None
+    if (features or keep_features) and "features" not in table.column_names:
+        raise MappingError(f"{where}: {table.name} has no column features")
+    return Section(
+        key=key,
+        table=table,
+        members=_pattern(where, given, "members"),
+        columns=columns,
+        received_at=_received_at(where, given, columns),
+        states_received_at="received_at" in given,
+        where=_text(where, given, "where") if "where" in given else "true",
+        keep_features=keep_features,
+        features=features,
+    )
+
+
+def _columns(where: str, table: Table, columns: Dictionary[str, str]) -> Dictionary[str, str]:
+    known = {column.name: column for column in table.event_columns if column.name != "features"}
+    for name in columns:
+        if name not in known:
+            raise MappingError(f"{where}.columns.{name}: no column of {table.name}; known: {', '.join(known)}")
+    for name, column in known.items():
+        if name not in columns and not column.nullable and column.default is None:
+            raise MappingError(f"{where}.columns: {name} is missing, and {table.name} has no default for it")
+    return columns
+
+
+def _received_at(where: str, given: Dictionary[str, Any], columns: Dictionary[str, str]) -> str:
+    if "received_at" in given:
+        return _text(where, given, "received_at")
+    for name in OWN_TIME:
+        if name in columns:
+            return columns[name]
+    raise MappingError(f"{where}.received_at is missing, and the table has no time of its own to take instead")
+
+
+def _text(where: str, given: Dictionary[str, Any], key: str) -> str:
+    text = given.get(key)
+    if not isinstance(text, str) or not text.strip():
+        raise MappingError(f"{where}.{key} is {text!r}, not text" if key in given else f"{where}.{key} is missing")
+    return text
+
+
+def _texts(where: str, given: Dictionary[str, Any], key: str) -> Dictionary[str, str]:
+    texts = given.get(key, {})
+    if not isinstance(texts, dict):
+        raise MappingError(f"{where}.{key} is {texts!r}, not a section")
+    return {name: _text(f"{where}.{key}", texts, name) for name in texts}
+
+
+def _pattern(where: str, given: Dictionary[str, Any], key: str) -> re.Pattern[str]:
+    text = _text(where, given, key)
+    try:
+        return re.compile(text)
+    except re.error as error:
+        raise MappingError(f"{where}.{key}: not a regular expression: {error}") from None

@@ -1,0 +1,223 @@
+"""Model versions, their aliases and verdicts in MLflow: the only code that moves an alias, and it reads the verdict
+first.
+
+`challenger` is the version to be judged, `champion` the one that takes traffic, `previous` the champion before it.
+"""
+
+import json
+import os
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, get_args
+from urllib.parse import urlsplit
+
+from mlflow import MlflowClient, artifacts, set_tracking_uri
+from mlflow.entities.model_registry import ModelVersion
+from mlflow.exceptions import MlflowException
+
+from data_contracts.settings import Settings
+
+CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
+VERDICT_FILE = "verdict.json"
+TRACKING_URI = "MLFLOW_TRACKING_URI"
+CONNECT_SECONDS = 2.0
+PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "15"}
+"""MLflow's own patience is minutes of silent retries."""
+
+Outcome = Literal["promote", "refuse", "not_comparable", "wait_for_person"]
+
+
+class RegistryError(RuntimeError):
+    """MLflow cannot be reached, or lacks what was asked for; the message is one line."""
+
+
+class NotPromotableError(RegistryError):
+    """The version's verdict does not let it become champion; the message says why."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the gate found: `reasons` in plain words with numbers, the numbers by slice, and what they rest on."""
+
+    outcome: Outcome
+    reasons: tuple[str, ...]
+    slices: tuple[Mapping[str, Any], ...]
+    evidence: Mapping[str, Any]
+
+    @property
+    def summary(self) -> str:
+        return f"{self.outcome}: {'; '.join(self.reasons)}"
+
+    def as_json(self) -> str:
+        return json.dumps(asdict(self), indent=2, allow_nan=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> "Verdict":
+        """Raises ValueError on text that is no verdict."""
+        content = json.loads(text)
+        if not isinstance(content, dict) or content.get("outcome") not in get_args(Outcome):
+            raise ValueError(f"{VERDICT_FILE} states no outcome out of {', '.join(get_args(Outcome))}")
+        return cls(content["outcome"], tuple(content["reasons"]), tuple(content["slices"]), content["evidence"])
+
+
+@dataclass(frozen=True)
+class RegisteredVersion:
+    """One version of the registered model; `metrics` are those of its run, `tags` those of the version."""
+
+    name: str
+    version: str
+    run_id: str
+    tags: Mapping[str, str]
+    metrics: Mapping[str, float]
+    verdict: Verdict | None
+
+    @property
+    def uri(self) -> str:
+        """What mlflow.pyfunc.load_model takes."""
+        return f"models:/{self.name}/{self.version}"
+
+
+@contextmanager
+def _plain_errors() -> Iterator[None]:
+    """Turns what MLflow raises into a RegistryError of one line. Its artifact client raises OSError."""
+    try:
+        yield
+    except (MlflowException, OSError) as error:
+        raise RegistryError(f"MLflow: {str(error).splitlines()[0]}") from error
+
+
+def connect(settings: Settings) -> MlflowClient:
+    """A client of the MLflow of `settings`, or of MLFLOW_TRACKING_URI where that is set; the rest of MLflow's API in
+    this process then speaks to the same. Raises RegistryError within seconds when no server answers."""
+    for name, value in PATIENCE.items():
+        os.environ.setdefault(name, value)
+    uri = os.environ.get(TRACKING_URI) or settings.mlflow_url
+    address = urlsplit(uri)
+    if address.scheme in ("http", "https"):
+        port = address.port or {"http": 80, "https": 443}[address.scheme]
+        try:
+            socket.create_connection((address.hostname or "", port), timeout=CONNECT_SECONDS).close()
+        except OSError as error:
+            raise RegistryError(
+                f"MLflow does not answer at {address.hostname}:{port} ({error.strerror or error}); is it running?"
+            ) from None
+    exported = os.environ.get(TRACKING_URI)
+    set_tracking_uri(uri)
+    if exported is None:  # MLflow exports the address; the next call would take it for an operator's wish
+        os.environ.pop(TRACKING_URI, None)
+    return MlflowClient(tracking_uri=uri)
+
+
+def champion_version(settings: Settings) -> str | None:
+    """Version of the champion alone, in one call: cheap enough to ask every second."""
+    with _plain_errors():
+        return _aliases(connect(settings), settings.model_name).get(CHAMPION)
+
+
+def champion(settings: Settings) -> RegisteredVersion | None:
+    """The version that takes traffic, if there is one."""
+    return _under_alias(settings, CHAMPION)
+
+
+def challenger(settings: Settings) -> RegisteredVersion | None:
+    """The version to be judged, if there is one."""
+    return _under_alias(settings, CHALLENGER)
+
+
+def previous(settings: Settings) -> RegisteredVersion | None:
+    """The champion before this one, if there was one."""
+    return _under_alias(settings, PREVIOUS)
+
+
+def find_version(settings: Settings, tag: str, value: str) -> RegisteredVersion | None:
+    """The newest version whose `tag` is `value`."""
+    with _plain_errors():
+        client = connect(settings)
+        versions = client.search_model_versions(f"name = '{settings.model_name}'")
+        found = [version for version in versions if version.tags.get(tag) == value]
+        return _registered(client, max(found, key=lambda version: int(version.version))) if found else None
+
+
+def set_challenger(settings: Settings, version: str) -> None:
+    """Make `version` the one to be judged."""
+    with _plain_errors():
+        connect(settings).set_registered_model_alias(settings.model_name, CHALLENGER, version)
+
+
+def record_verdict(settings: Settings, version: str, verdict: Verdict) -> None:
+    """Keep `verdict` as an artifact of the version's run, and its outcome and summary as tags of the version."""
+    with _plain_errors():
+        client = connect(settings)
+        run_id = str(client.get_model_version(settings.model_name, version).run_id)
+        client.log_text(run_id, verdict.as_json(), VERDICT_FILE)
+        client.set_model_version_tag(settings.model_name, version, "verdict", verdict.outcome)
+        client.set_model_version_tag(settings.model_name, version, "verdict_summary", verdict.summary[:5000])
+
+
+def promote(settings: Settings, version: str, approved_by: str = "") -> None:
+    """Make `version` the champion and keep the champion before it as `previous`; nothing to do when it already is.
+
+    Its verdict must say `promote`, or `wait_for_person` and a person is named, and must have been reached against the
+    champion of now; NotPromotableError otherwise.
+    """
+    with _plain_errors():
+        client, name = connect(settings), settings.model_name
+        incumbent = _aliases(client, name).get(CHAMPION)
+        if incumbent == version:
+            return
+        found = _registered(client, client.get_model_version(name, version))
+        _check_promotable(found, incumbent, approved_by)
+        if approved_by:
+            client.set_model_version_tag(name, version, "approved_by", approved_by)
+        if incumbent:
+            client.set_registered_model_alias(name, PREVIOUS, incumbent)
+        client.set_registered_model_alias(name, CHAMPION, version)
+
+
+def _check_promotable(found: RegisteredVersion, incumbent: str | None, approved_by: str) -> None:
+    who, verdict = f"version {found.version} of {found.name}", found.verdict
+    if verdict is None:
+        raise NotPromotableError(f"{who} has no verdict; evaluate it first")
+    against, about = verdict.evidence.get("champion_version"), verdict.evidence.get("challenger_version")
+    if about != found.version or against != incumbent:
+        raise NotPromotableError(
+            f"the verdict on {who} compares version {about} with champion {against or 'none'}, "
+            f"but the champion is now {incumbent or 'none'}; evaluate it again"
+        )
+    approved = verdict.outcome == "wait_for_person" and approved_by
+    if verdict.outcome != "promote" and not approved:
+        raise NotPromotableError(f"{who} is not promoted: {verdict.summary}")
+
+
+def _under_alias(settings: Settings, alias: str) -> RegisteredVersion | None:
+    with _plain_errors():
+        client = connect(settings)
+        version = _aliases(client, settings.model_name).get(alias)
+        return _registered(client, client.get_model_version(settings.model_name, version)) if version else None
+
+
+def _aliases(client: MlflowClient, name: str) -> dict[str, str]:
+    try:
+        aliases = client.get_registered_model(name).aliases
+        return {alias: str(version) for alias, version in aliases.items()}  # SQL stores give numbers, servers text
+    except MlflowException as error:
+        if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+            return {}
+        raise
+
+
+def _registered(client: MlflowClient, found: ModelVersion) -> RegisteredVersion:
+    run_id = str(found.run_id)
+    metrics, verdict = client.get_run(run_id).data.metrics, _verdict(run_id, client)
+    return RegisteredVersion(found.name, str(found.version), run_id, dict(found.tags), metrics, verdict)
+
+
+def _verdict(run_id: str, client: MlflowClient) -> Verdict | None:
+    if VERDICT_FILE not in [file.path for file in client.list_artifacts(run_id)]:
+        return None
+    try:
+        return Verdict.from_json(artifacts.load_text(f"runs:/{run_id}/{VERDICT_FILE}"))
+    except (ValueError, KeyError) as error:
+        raise RegistryError(f"{VERDICT_FILE} of run {run_id} is damaged: {error}") from error

@@ -1,0 +1,52 @@
+"""The registered model: trees, calibration and feature definitions in one, loaded by MLflow as code from this file.
+
+It travels alone: of the platform it needs data_contracts only, and neither a table nor a key nor a setting.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import numpy as np
+import pandas as pd
+import xgboost
+from mlflow.pyfunc.model import PythonModel, PythonModelContext
+
+from data_contracts.calibration import Calibration
+from data_contracts.features import REQUEST_FIELDS, FeatureSet, load_feature_set
+
+
+class CtrModel(PythonModel):
+    """Probability of a click from request fields and counts. Safe to call from many threads once loaded."""
+
+    feature_set: FeatureSet
+
+    def load_context(self, context: PythonModelContext) -> None:
+        """Artifacts: `booster` (XGBoost UBJ, the best iteration's trees only), `calibration` (JSON), `feature_set`."""
+        self.feature_set = load_feature_set(Path(context.artifacts["feature_set"]))
+        self._calibration = Calibration(**json.loads(Path(context.artifacts["calibration"]).read_text()))
+        # One thread: a request is a slate of few rows, and waking a pool costs more than scoring them.
+        self._booster = xgboost.Booster({"nthread": 1}, model_file=context.artifacts["booster"])
+
+    def probabilities(self, rows: Sequence[Mapping[str, float]]) -> list[float]:
+        """Calibrated probability of each row of inputs; an absent count is 0. KeyError on a missing request field."""
+        if not rows:
+            return []
+        features = np.array([self.feature_set.row(row) for row in rows], dtype=np.float32)
+        margins = self._booster.inplace_predict(features, predict_type="margin")
+        return [self._calibration.probability(margin) for margin in margins.tolist()]
+
+    def predict(
+        self, context: PythonModelContext, model_input: pd.DataFrame, params: dict[str, Any] | None = None
+    ) -> pd.DataFrame:
+        """One column, `probability`. Raises ValueError on a row without a request field."""
+        for field in REQUEST_FIELDS:
+            if model_input[field].isna().any():
+                raise ValueError(f"{field} is missing in a row; every row needs {' and '.join(REQUEST_FIELDS)}")
+        rows = model_input.fillna(0.0).to_dict("records")
+        return pd.DataFrame({"probability": self.probabilities(rows)}, dtype=np.float64)
+
+
+mlflow.models.set_model(CtrModel())

@@ -1,0 +1,124 @@
+"""Judges the challenger: python -m ml.evaluate --as-of 2019-11-30T23:00:00Z
+
+Challenger and champion score the challenger's holdout, which is later than all that either has seen, through the
+registered models themselves: what is judged is what is served. The verdict is kept with the version.
+"""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+import mlflow
+
+from data_contracts import registry
+from data_contracts.features import FeatureSet
+from data_contracts.registry import RegisteredVersion, RegistryError, Verdict
+from data_contracts.settings import Settings, parsed_instant
+from ml.command import exit_code, parser
+from ml.gate import Judged, judge
+from ml.metrics import Floats
+from ml.model_run import git_commit
+from ml.splits import Slice
+from ml.training_sets import Holdout, read_holdout
+
+
+def evaluate(settings: Settings, as_of: datetime) -> str:
+    """Judge the challenger that was trained as of `as_of`, record the verdict and give it as text for people."""
+    challenger = challenger_of(settings, as_of)
+    champion = registry.champion(settings)
+    if champion and champion.version == challenger.version:
+        return f"version {challenger.version} of {challenger.name} is the champion already; its verdict stands"
+    verdict = verdict_on(settings, challenger, champion)
+    registry.record_verdict(settings, challenger.version, verdict)
+    against = f"champion version {champion.version}" if champion else "no champion"
+    head = f"version {challenger.version} of {challenger.name} against {against}: {verdict.outcome}"
+    return "\n".join([head, *(f"  - {reason}" for reason in verdict.reasons)])
+
+
+def challenger_of(settings: Settings, as_of: datetime) -> RegisteredVersion:
+    """The challenger, if it is the one that was trained as of `as_of`; RegistryError otherwise."""
+    challenger = registry.challenger(settings)
+    if challenger is None:
+        raise RegistryError(f"{settings.model_name} has no challenger; run python -m ml.train first")
+    trained = tagged_instant(challenger, "as_of")
+    if trained != as_of:
+        raise RegistryError(
+            f"the challenger, version {challenger.version} of {challenger.name}, was trained as of "
+            f"{trained.isoformat()}, not {as_of.isoformat()}"
+        )
+    return challenger
+
+
+def tagged_instant(version: RegisteredVersion, tag: str) -> datetime:
+    """The instant that `tag` of `version` states; RegistryError when it states none."""
+    try:
+        return parsed_instant(version.tags[tag])
+    except (KeyError, ValueError):
+        raise RegistryError(f"version {version.version} of {version.name} has no instant as its tag {tag}") from None
+
+
+def verdict_on(settings: Settings, challenger: RegisteredVersion, champion: RegisteredVersion | None) -> Verdict:
+    """The gate's verdict, or `not_comparable` when no comparison would be fair."""
+    evidence = _evidence(challenger, champion)
+    start, end = tagged_instant(challenger, "holdout_start"), tagged_instant(challenger, "holdout_end")
+    if champion and (seen := tagged_instant(champion, "trained_through")) > start:
+        reason = (
+            f"champion version {champion.version} has seen data up to {seen.isoformat()}, "
+            f"which overlaps the holdout from {start.isoformat()}"
+        )
+        return Verdict("not_comparable", (reason,), (), evidence)
+    model = mlflow.pyfunc.load_model(challenger.uri)
+    incumbent = mlflow.pyfunc.load_model(champion.uri) if champion else None
+    given = inputs_of(model)
+    if champion and incumbent and (missing := [name for name in inputs_of(incumbent) if name not in given]):
+        reason = f"the training set lacks inputs of champion version {champion.version}: {', '.join(missing)}"
+        return Verdict("not_comparable", (reason,), (), evidence)
+    window = Slice(start.timestamp(), end.timestamp())
+    holdout = read_holdout(settings, challenger.tags["training_set_id"], given, window)
+    champion_scores = scores_of(incumbent, holdout) if incumbent else None
+    judged = Judged(holdout.labels, holdout.users, scores_of(model, holdout), champion_scores, holdout.slices)
+    outcome, reasons, slices = judge(judged, settings.gate)
+    return Verdict(outcome, reasons, slices, evidence | _holdout_evidence(settings, holdout))
+
+
+def _evidence(challenger: RegisteredVersion, champion: RegisteredVersion | None) -> dict[str, Any]:
+    tags = ("training_set_id", "training_set_checksum", "holdout_start", "holdout_end", "as_of")
+    return {
+        "challenger_version": challenger.version,
+        "champion_version": champion.version if champion else None,
+        **{name: challenger.tags[name] for name in tags},
+        "git_commit": git_commit(),
+    }
+
+
+def _holdout_evidence(settings: Settings, holdout: Holdout) -> dict[str, Any]:
+    return {
+        "rows": len(holdout.labels),
+        "clicks": int(holdout.labels.sum()),
+        "users": len(set(holdout.users.tolist())),
+        "delta_versions": dict(holdout.versions),
+        "gate": asdict(settings.gate),
+    }
+
+
+def inputs_of(model: Any) -> tuple[str, ...]:
+    """The inputs of the feature set that travels with a loaded pyfunc."""
+    feature_set: FeatureSet = model.unwrap_python_model().feature_set
+    return feature_set.input_names
+
+
+def scores_of(model: Any, holdout: Holdout) -> Floats:
+    """Probabilities of the holdout's rows, by the registered model."""
+    scores: Floats = model.predict(holdout.inputs)["probability"].to_numpy()
+    return scores
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    as_of = parser(__doc__).parse_args(arguments).as_of
+    return exit_code(lambda settings: evaluate(settings, as_of))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

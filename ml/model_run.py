@@ -1,0 +1,113 @@
+"""Writes one training down: an MLflow run with its evidence, metrics and artifacts, and a registered version."""
+
+import csv
+import json
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import pandas as pd
+import xgboost
+from mlflow.models import ModelSignature
+from mlflow.types import ColSpec, DataType, Schema, TensorSpec
+
+from data_contracts.calibration import Calibration
+from data_contracts.features import REQUEST_FIELDS, FeatureSet
+from ml.metrics import Floats, Labels
+from ml.reliability import draw_reliability, reliability_bins
+
+MODEL_CODE = Path(__file__).with_name("ctr_model.py")
+BOOSTER_FILE, CALIBRATION_FILE = "model.ubj", "calibration.json"
+REQUIREMENTS = ("mlflow", "xgboost-cpu", "numpy", "pandas")
+UNKNOWN_COMMIT = "unknown (not run from a git checkout)"
+
+
+@dataclass(frozen=True)
+class FittedModel:
+    """What scores: the feature definitions, the trees and the calibration."""
+
+    feature_set: FeatureSet
+    trees: xgboost.Booster
+    calibration: Calibration
+
+
+@contextmanager
+def model_run(experiment: str, name: str) -> Iterator[str]:
+    """A run of `experiment`; gives its id. It is marked as failed when the block raises."""
+    mlflow.set_experiment(experiment)
+    with mlflow.start_run(run_name=name, description="One training of the model, its evidence and its verdict.") as run:
+        yield run.info.run_id
+
+
+def log_model(model: FittedModel) -> str:
+    """Logs `model` in the active run as a pyfunc whose code is ml/ctr_model.py; gives its URI."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        model.trees.save_model(folder / BOOSTER_FILE)
+        (folder / CALIBRATION_FILE).write_text(json.dumps(model.calibration.as_dict()))
+        logged = mlflow.pyfunc.log_model(
+            name="model",
+            python_model=str(MODEL_CODE),
+            artifacts={
+                "booster": str(folder / BOOSTER_FILE),
+                "calibration": str(folder / CALIBRATION_FILE),
+                "feature_set": str(model.feature_set.path),
+            },
+            signature=signature(model.feature_set),
+            input_example=pd.DataFrame([dict.fromkeys(model.feature_set.input_names, 1.0)]),
+            pip_requirements=[f"{package}=={version(package)}" for package in REQUIREMENTS],
+        )
+    mlflow.log_artifact(str(model.feature_set.path), "feature_set")
+    uri: str = logged.model_uri
+    return uri
+
+
+def signature(feature_set: FeatureSet) -> ModelSignature:
+    """Request fields are required, counts optional: an absent count is 0."""
+    inputs: list[ColSpec | TensorSpec] = [
+        ColSpec(DataType.double, name, required=name in REQUEST_FIELDS) for name in feature_set.input_names
+    ]
+    return ModelSignature(Schema(inputs), Schema([ColSpec(DataType.double, "probability")]))
+
+
+def log_metrics(by_slice: Mapping[str, Mapping[str, float]]) -> None:
+    """Metrics named <slice>_<metric>, and the same as a table, metrics.csv."""
+    mlflow.log_metrics({f"{part}_{name}": value for part, found in by_slice.items() for name, value in found.items()})
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "metrics.csv"
+        with path.open("w", newline="") as file:
+            names = list(next(iter(by_slice.values())))
+            writer = csv.writer(file)
+            writer.writerow(["slice", *names])
+            writer.writerows([part, *(found[name] for name in names)] for part, found in by_slice.items())
+        mlflow.log_artifact(str(path))
+
+
+def log_reliability(labels: Labels, probabilities: Floats, title: str, ratio: float) -> None:
+    """The reliability curve as reliability.png."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "reliability.png"
+        draw_reliability(reliability_bins(labels, probabilities), title, ratio, path)
+        mlflow.log_artifact(str(path))
+
+
+def register(name: str, model_uri: str, tags: Mapping[str, Any]) -> str:
+    """A new version of the registered model `name`, with its tags from the start; gives the version."""
+    registered = mlflow.register_model(model_uri, name, tags={key: str(value) for key, value in tags.items()})
+    return str(registered.version)
+
+
+def git_commit() -> str:
+    """The commit this code is of, with -dirty after it when files were changed since."""
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--match="]
+    try:
+        found = subprocess.run(command, cwd=MODEL_CODE.parent, capture_output=True, text=True, check=False)
+    except OSError:
+        return UNKNOWN_COMMIT
+    return found.stdout.strip() if found.returncode == 0 else UNKNOWN_COMMIT

@@ -1,0 +1,60 @@
+"""Slices of time, each later than the one before: train | stop | calibration | holdout. Times are epoch seconds."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data_contracts.labels import ATTRIBUTION_WINDOW, HOUR, LATE_CLICK_ALLOWANCE
+from data_contracts.settings import Training
+from ml.metrics import Floats, Labels
+
+SLICES = ("train", "stop", "calibration", "holdout")
+Rows = NDArray[np.bool_]
+
+
+class SliceError(ValueError):
+    """A slice that cannot be learnt from or judged on; the message names it, its bounds and what is in it."""
+
+
+@dataclass(frozen=True)
+class Slice:
+    """Impressions shown in [start, end)."""
+
+    start: float
+    end: float
+
+    def rows(self, timestamps: Floats) -> Rows:
+        return (timestamps >= self.start) & (timestamps < self.end)
+
+    def __str__(self) -> str:
+        start, end = (np.datetime64(int(instant), "s") for instant in (self.start, self.end))
+        return f"[{start}Z, {end}Z)"
+
+
+def time_slices(as_of: float, first: float, training: Training) -> dict[str, Slice]:
+    """The four slices, counted back from the newest mature instant, as_of - window - allowance; training starts at
+    `first`, the oldest row's time.
+
+    The end is exclusive: an impression shown at that very instant is mature, and waits for the next training set.
+    """
+    end = as_of - ATTRIBUTION_WINDOW - LATE_CLICK_ALLOWANCE
+    holdout = end - training.holdout_hours * HOUR
+    calibration = holdout - training.calibration_hours * HOUR
+    stop = calibration - training.early_stopping_hours * HOUR
+    bounds = (min(first, stop), stop, calibration, holdout, end)
+    return {name: Slice(*bounds[place : place + 2]) for place, name in enumerate(SLICES)}
+
+
+def rows_by_slice(timestamps: Floats, labels: Labels, slices: Mapping[str, Slice]) -> dict[str, Rows]:
+    """Which rows each slice holds. Raises SliceError when a slice has no row, no click or nothing but clicks."""
+    found = {name: part.rows(timestamps) for name, part in slices.items()}
+    for name, rows in found.items():
+        count, clicks = int(rows.sum()), int(labels[rows].sum())
+        if not count or clicks in (0, count):
+            raise SliceError(
+                f"the {name} slice {slices[name]} holds {count} impressions with {clicks} clicks; "
+                f"it needs clicks and non-clicks (conf [training] sets the slices' hours)"
+            )
+    return found

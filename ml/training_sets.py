@@ -1,0 +1,160 @@
+"""Reads a training set from the lake, with the version of each table it was read from."""
+
+import contextlib
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import duckdb
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from data_contracts.lake import open_lake
+from data_contracts.render import quoted
+from data_contracts.settings import Settings
+from data_contracts.tables import AD_IMPRESSIONS, TRAINING_SETS
+from ml.metrics import Codes, Floats, Labels
+from ml.splits import Slice
+
+Texts = NDArray[np.object_]
+
+
+class TrainingSetError(ValueError):
+    """A training set that is not there or not what was asked for; the message says how to make it."""
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """Rows in order of time: features (rows, features), labels, times (epoch seconds), users as codes from 0.
+
+    `versions` is the Delta version of each table read, `checksum` the SHA-256 of the rows.
+    """
+
+    features: NDArray[np.float32]
+    labels: Labels
+    timestamps: Floats
+    users: Codes
+    impression_ids: Texts
+    versions: Mapping[str, int]
+    checksum: str
+
+
+@dataclass(frozen=True)
+class Holdout:
+    """What a model is judged on: its inputs by name (request fields and counts), labels, users as codes from 0, and
+    for each slice column the value of each row."""
+
+    inputs: pd.DataFrame
+    labels: Labels
+    users: Codes
+    slices: Mapping[str, Texts]
+    versions: Mapping[str, int]
+
+
+def read_training_set(settings: Settings, training_set_id: str, feature_names: Sequence[str]) -> TrainingSet:
+    """All rows of a training set. Raises TrainingSetError when it is absent or was built from other features."""
+    versions = table_versions(settings, [TRAINING_SETS.name])
+    rows = _rows(
+        settings,
+        f"SELECT impression_id, user_id, epoch_us(timestamp) / 1e6 AS seconds, clicked, features "
+        f"FROM {_pinned(settings, versions, TRAINING_SETS.name)} WHERE training_set_id = ? "
+        f"ORDER BY timestamp, impression_id",
+        [training_set_id],
+    )
+    if not len(rows):
+        raise TrainingSetError(
+            f"training_sets holds no row of {training_set_id}; build it with python -m spark_jobs.build_training_set"
+        )
+    features = _matrix(rows.column("features"), feature_names, training_set_id)
+    labels, timestamps = _column(rows, "clicked").astype(np.int8), _column(rows, "seconds")
+    impression_ids, users = _column(rows, "impression_id"), _codes(_column(rows, "user_id"))
+    checksum = hashlib.sha256("\n".join(impression_ids).encode())
+    for column in (features, labels, timestamps):
+        checksum.update(column.tobytes())
+    return TrainingSet(features, labels, timestamps, users, impression_ids, versions, checksum.hexdigest())
+
+
+def read_holdout(settings: Settings, training_set_id: str, input_names: Sequence[str], window: Slice) -> Holdout:
+    """The rows of a training set shown in `window`, with the slice columns that conf [gate] names from ad_impressions.
+
+    Raises TrainingSetError when there are none, or on a slice column that ad_impressions does not have.
+    """
+    columns = settings.gate.slice_columns
+    if unknown := set(columns) - set(AD_IMPRESSIONS.column_names):
+        raise TrainingSetError(f"conf [gate] slice_columns: ad_impressions has no column {', '.join(sorted(unknown))}")
+    versions = table_versions(settings, [TRAINING_SETS.name, AD_IMPRESSIONS.name])
+    inputs = "".join(f", inputs[{quoted(name)}] AS {_identifier('input', name)}" for name in input_names)
+    slices = "".join(
+        f", coalesce(shown.{_identifier(name)}::VARCHAR, 'unknown') AS {_identifier('slice', name)}" for name in columns
+    )
+    rows = _rows(
+        settings,
+        f"SELECT given.user_id, given.clicked{inputs}{slices} "
+        f"FROM {_pinned(settings, versions, TRAINING_SETS.name)} given "
+        f"LEFT JOIN {_pinned(settings, versions, AD_IMPRESSIONS.name)} shown USING (impression_id) "
+        f"WHERE training_set_id = ? AND epoch_us(given.timestamp) >= ? AND epoch_us(given.timestamp) < ? "
+        f"ORDER BY given.timestamp, impression_id",
+        [training_set_id, round(window.start * 1e6), round(window.end * 1e6)],
+    )
+    if not len(rows):
+        raise TrainingSetError(f"training_sets holds no row of {training_set_id} shown in {window}")
+    return Holdout(
+        pd.DataFrame({name: _column(rows, f"input {name}") for name in input_names}),
+        _column(rows, "clicked").astype(np.int8),
+        _codes(_column(rows, "user_id")),
+        {name: _column(rows, f"slice {name}") for name in columns},
+        versions,
+    )
+
+
+def table_versions(settings: Settings, names: Sequence[str]) -> dict[str, int]:
+    """The newest Delta version of each table. Raises TrainingSetError on a table that was never written."""
+    versions = {}
+    for name in names:
+        log = settings.lake / name / "_delta_log"
+        commits = [int(path.stem) for path in log.glob("*.json") if path.stem.isdigit()]
+        if not commits:
+            raise TrainingSetError(f"the lake has no table {name} yet ({settings.lake / name})")
+        versions[name] = max(commits)
+    return versions
+
+
+def _identifier(*words: str) -> str:
+    return '"' + " ".join(words).replace('"', '""') + '"'
+
+
+def _pinned(settings: Settings, versions: Mapping[str, int], table: str) -> str:
+    """The table at the version that is written down as evidence, whatever is committed meanwhile."""
+    return f"delta_scan({quoted(str(settings.lake / table))}, version = {versions[table]})"
+
+
+def _rows(settings: Settings, query: str, parameters: Sequence[object]) -> pa.Table:
+    try:
+        with contextlib.closing(open_lake(settings)) as lake:
+            return lake.execute(query, parameters).to_arrow_table()
+    except duckdb.Error as error:
+        raise TrainingSetError(f"the lake cannot be read: {str(error).splitlines()[0]}") from error
+
+
+def _column(rows: pa.Table, name: str) -> NDArray[Any]:
+    values: NDArray[Any] = rows.column(name).to_numpy()
+    return values
+
+
+def _matrix(lists: pa.ChunkedArray, feature_names: Sequence[str], training_set_id: str) -> NDArray[np.float32]:
+    widths = set(pc.list_value_length(lists).unique().to_pylist())
+    if widths != {len(feature_names)}:
+        raise TrainingSetError(
+            f"training set {training_set_id} has rows of {sorted(widths)} features, "
+            f"its feature set defines {len(feature_names)}: build it again"
+        )
+    values: NDArray[np.float64] = lists.combine_chunks().flatten().to_numpy()
+    return values.reshape(-1, len(feature_names)).astype(np.float32)
+
+
+def _codes(values: Texts) -> Codes:
+    return np.unique(values.astype(str), return_inverse=True)[1]

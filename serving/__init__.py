@@ -1,0 +1,2 @@
+"""HTTP: scores out, their records durably in landing. Meets the other stages in the snapshot of counts, the MLflow
+registry and landing segments only."""

@@ -1,0 +1,45 @@
+"""Runs serving: `python -m serving`. One process, one worker, one event loop."""
+
+import logging
+import os
+import signal
+import sys
+
+import uvicorn
+
+from data_contracts.settings import ConfigurationError, load
+from serving.application import Application
+
+QUIET_MLFLOW = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false"}
+
+
+def main() -> None:
+    """Listens until SIGTERM or SIGINT; then finishes what is in flight and seals the open segment."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    for name, value in QUIET_MLFLOW.items():
+        os.environ.setdefault(name, value)
+    # uvicorn raises the signal again once it has shut down in order: then the process is to end well, not to be killed.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    try:
+        settings = load()
+        application = Application(settings)
+    except (ConfigurationError, ValueError, OSError) as error:
+        sys.exit(str(error))
+    uvicorn.run(
+        application,
+        host=settings.services.host,
+        port=settings.services.serving_port,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=1,
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,151 @@
+"""The ASGI application: a lean dispatcher in front of MLflow's own scoring app, whose middleware costs every route.
+
+POST /predict
+  {"user_id", "ad_id", "features"?}                                one ad
+  {"user_id", "ads": [{"ad_id", "features"?}, ...], "features"?}   a slate; an ad's features go over the request's
+  -> {"request_id", "model_version", "source", "counts_as_of", "variant", "predictions": [{"ad_id", "probability",
+     "prediction_id", "impression_id"}, ...]}; for one ad its prediction's fields stand in place of "predictions".
+  `features` are text, numbers or booleans; `position` among them is the slot. `source` is the rung of the ladder that
+  answered (serving.scoring). The answer is given once its records are on disk.
+GET /model/active, GET /health: serving.status.
+/invocations, /ping, /version and the rest of MLflow's routes: MLflow's own answers, from the same loaded model.
+A refusal is a problem document: serving.problems.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from data_contracts.settings import Settings
+from serving.background import Repeated
+from serving.counts import SnapshotWatch
+from serving.models import ChampionWatch, Message, Receive, Send
+from serving.prediction_log import PredictionLog
+from serving.predictions import answer, answer_body, records
+from serving.problems import ProblemError, Response, json_response, unavailable
+from serving.requests import check_content_type, parsed
+from serving.scoring import Scoring
+from serving.status import active_model, health
+
+MLFLOW_PATHS = frozenset({"/invocations", "/ping", "/version", "/docs", "/redoc", "/openapi.json"})
+STOP_SECONDS = 1.0
+
+Handler = Callable[[Message, Receive], Awaitable[Response]]
+
+
+class DisconnectedError(Exception):
+    """The client went away before its request was whole."""
+
+
+class Application:
+    """Everything one serving process holds; started and stopped by the lifespan protocol."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self.champions = ChampionWatch(settings)
+        self.snapshots = SnapshotWatch(settings.snapshots)
+        self.log = PredictionLog(settings)
+        self._scoring = Scoring(settings, self.champions, self.snapshots)
+        every = settings.serving.champion_poll_seconds
+        self._watches = (
+            Repeated("snapshot-watch", every, self.snapshots.check),
+            Repeated("champion-watch", every, self.champions.check),
+        )
+        self._routes: Mapping[str, Mapping[str, Handler]] = {
+            "/predict": {"POST": self._predict},
+            "/model/active": {"GET": self._active_model, "HEAD": self._active_model},
+            "/health": {"GET": self._health, "HEAD": self._health},
+        }
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+            return
+        try:
+            handler = self._handler(scope["path"], scope["method"])
+            champion = self.champions.current
+            if handler is None and champion is not None:
+                _check_any_content_type(scope)
+                await champion.invocations(scope, receive, send)
+                return
+            if handler is None:
+                raise unavailable("no_model", self.champions.problem)
+            response = await handler(scope, receive)
+        except ProblemError as problem:
+            response = problem.response()
+        except DisconnectedError:
+            return
+        for message in response.messages():
+            await send(message)
+
+    def _handler(self, path: str, method: str) -> Handler | None:
+        """Ours, or None for MLflow's; raises ProblemError 404 or 405."""
+        methods = self._routes.get(path)
+        if methods is None:
+            if path in MLFLOW_PATHS:
+                return None
+            raise ProblemError(404, "not_found", "no such path")
+        if method not in methods:
+            allowed = ", ".join(methods)
+            raise ProblemError(405, "method_not_allowed", f"allowed: {allowed}", headers={"allow": allowed})
+        return methods[method]
+
+    async def _predict(self, scope: Message, receive: Receive) -> Response:
+        headers, limits = dict(scope["headers"]), self._settings.serving
+        check_content_type(headers)
+        body = await _body(headers, receive, limits.body_limit_bytes)
+        request = parsed(body, limits.default_position, limits.slate_limit)
+        now = self._settings.clock.now()
+        scores = self._scoring.scores(request, now)
+        given = answer(request, scores)
+        try:
+            await self.log.store(records(request, scores, given, now))
+        except OSError as error:
+            reason = f"the prediction could not be stored: {error.strerror or type(error).__name__}"
+            raise unavailable("prediction_not_stored", reason) from None
+        return Response(200, answer_body(given, request.is_slate))
+
+    async def _active_model(self, scope: Message, receive: Receive) -> Response:
+        return json_response(active_model(self._settings, self.champions))
+
+    async def _health(self, scope: Message, receive: Receive) -> Response:
+        return json_response(health(self._settings, self.champions, self.snapshots, self.log))
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        while True:
+            message = await receive()
+            if message["type"] == "lifespan.startup":
+                self.log.start()
+                for watch in self._watches:
+                    watch.start()
+            else:
+                self.log.stop(STOP_SECONDS)
+                for watch in self._watches:
+                    watch.stop(STOP_SECONDS / 10)
+            await send({"type": f"{message['type']}.complete"})
+            if message["type"] == "lifespan.shutdown":
+                return
+
+
+def _check_any_content_type(scope: Message) -> None:
+    """MLflow answers a POST without a Content-Type with 500."""
+    if scope["method"] == "POST" and b"content-type" not in dict(scope["headers"]):
+        raise ProblemError(415, "unsupported_media_type", "send a Content-Type")
+
+
+async def _body(headers: Mapping[bytes, bytes], receive: Receive, limit: int) -> bytes:
+    """The whole body; raises ProblemError 413 as soon as it is known to be over `limit` bytes."""
+    too_large = ProblemError(413, "body_too_large", f"at most {limit} bytes", headers={"connection": "close"})
+    if int(headers.get(b"content-length", b"0")) > limit:
+        raise too_large
+    parts: list[bytes] = []
+    size, more = 0, True
+    while more:
+        message: Mapping[str, Any] = await receive()
+        if message["type"] == "http.disconnect":
+            raise DisconnectedError
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
+        more = message.get("more_body", False)
+        if size > limit:
+            raise too_large
+    return b"".join(parts)

@@ -1,0 +1,121 @@
+"""Counts of entities as of an hour, from the online snapshot; noticed and reopened when a newer one is published."""
+
+import logging
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+import lmdb
+
+from data_contracts.features import SNAPSHOT_CADENCE
+from data_contracts.snapshot import CURRENT, META_KEY, SnapshotMeta, entity_key, unpacked_counts
+
+LOGGER = logging.getLogger(__name__)
+
+STALE_AFTER = 2 * SNAPSHOT_CADENCE
+"""Age in seconds past which counts are called stale: a snapshot on time is never that old, nor is one an hour late."""
+CHECK_SECONDS = 120
+ROOT = Path(__file__).resolve().parent.parent
+
+
+class Snapshot:
+    """One published snapshot, open for reading; it stays readable when its file is replaced or removed."""
+
+    def __init__(self, path: Path) -> None:
+        self._environment = lmdb.open(str(path), subdir=False, readonly=True, lock=False)
+        with self._environment.begin() as transaction:
+            content = transaction.get(META_KEY)
+        if content is None:
+            raise ValueError(f"{path} has no entry {META_KEY.decode()}")
+        self.meta = SnapshotMeta.unpacked(content)
+        self._key_tuples = [(text, tuple(text.split("|")), tuple(names)) for text, names in self.meta.counts.items()]
+        self.names = frozenset(name for names in self.meta.counts.values() for name in names)
+        self.as_of = datetime.fromtimestamp(self.meta.as_of, UTC)
+
+    def age(self, now: datetime) -> float:
+        """Seconds from as_of to `now`."""
+        return now.timestamp() - self.meta.as_of
+
+    def is_fresh(self, now: datetime) -> bool:
+        return self.age(now) <= STALE_AFTER
+
+    def counts(self, rows: Iterable[Callable[[str], str]]) -> list[dict[str, float]]:
+        """All counts of each row by name, 0 for an entity never seen; a row gives its value of a key column."""
+        found: dict[bytes, tuple[int, ...]] = {}
+        counted = []
+        with self._environment.begin() as transaction:
+            for row in rows:
+                counts: dict[str, float] = {}
+                for text, columns, names in self._key_tuples:
+                    key = entity_key(text, map(row, columns))
+                    values = found.get(key)
+                    if values is None:
+                        content = transaction.get(key)
+                        values = found[key] = unpacked_counts(content) if content else (0,) * len(names)
+                    counts.update(zip(names, map(float, values), strict=True))
+                counted.append(counts)
+        return counted
+
+
+class SnapshotWatch:
+    """Keeps `current` at the newest usable snapshot; `problem` says why there is none, or none newer."""
+
+    def __init__(self, snapshots: Path) -> None:
+        self._link = snapshots / CURRENT
+        self._seen: tuple[int, ...] = ()
+        self.current: Snapshot | None = None
+        self.problem = "not looked for yet"
+
+    def check(self) -> None:
+        """Opens what `current` points at when that has changed. What cannot be used is reported and left alone."""
+        try:
+            path = self._link.resolve(strict=True)
+            state = path.stat()
+        except OSError:
+            self._seen = ()
+            self._report("no snapshot of the counts is published")
+            return
+        identity = (state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns)
+        if identity == self._seen:
+            return
+        if reason := _damage(path):
+            self._seen = identity
+            self._report(f"{path.name} cannot be used: {reason}")
+            return
+        self.current = Snapshot(path)
+        self._seen, self.problem = identity, ""
+        LOGGER.info("counts as of %s", self.current.as_of.isoformat())
+
+    def _report(self, problem: str) -> None:
+        if problem != self.problem:
+            LOGGER.warning("%s", problem)
+        self.problem = problem
+
+    def status(self, now: datetime) -> Mapping[str, object]:
+        """For /health."""
+        snapshot = self.current
+        state: Literal["fresh", "stale", "missing"] = "missing"
+        if snapshot is not None:
+            state = "fresh" if snapshot.is_fresh(now) else "stale"
+        return {
+            "state": state,
+            "as_of": None if snapshot is None else snapshot.as_of,
+            "age_seconds": None if snapshot is None else snapshot.age(now),
+            "problem": self.problem or None,
+        }
+
+
+def _damage(path: Path) -> str:
+    """What is wrong with a snapshot, found out in a child process; empty when nothing is."""
+    command = [sys.executable, "-m", "serving.snapshot_check", os.fspath(path)]
+    try:
+        child = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=CHECK_SECONDS, check=False)
+    except subprocess.TimeoutExpired:
+        return f"reading it took over {CHECK_SECONDS} s"
+    if child.returncode == 0:
+        return ""
+    return child.stderr.strip().rpartition("\n")[2] or f"reading it ended with {child.returncode}"

@@ -1,0 +1,73 @@
+"""What an answer is, and how a refusal is told: `application/problem+json` (RFC 9457) that never repeats a value."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+
+RETRY_AFTER = {"retry-after": "1"}
+
+
+@dataclass(frozen=True)
+class Response:
+    """A whole HTTP answer."""
+
+    status: int
+    body: bytes
+    content_type: str = "application/json"
+    headers: Mapping[str, str] | None = None
+
+    def messages(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The two ASGI messages that send it."""
+        headers = [(b"content-type", self.content_type.encode()), (b"content-length", b"%d" % len(self.body))]
+        headers += [(name.encode(), value.encode()) for name, value in (self.headers or {}).items()]
+        start = {"type": "http.response.start", "status": self.status, "headers": headers}
+        return start, {"type": "http.response.body", "body": self.body}
+
+
+def json_response(content: Any, status: int = 200) -> Response:
+    return Response(status, msgspec.json.encode(content))
+
+
+class FieldError(msgspec.Struct, frozen=True):
+    """What is wrong with one field: its path in the request and a code; never its value."""
+
+    loc: str
+    code: str
+
+
+class ProblemError(Exception):
+    """A refusal on its way to the client."""
+
+    def __init__(
+        self,
+        status: int,
+        kind: str,
+        detail: str = "",
+        errors: tuple[FieldError, ...] = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(f"{status} {kind}")
+        self.status, self.kind, self.detail, self.errors, self.headers = status, kind, detail, errors, headers
+
+    def response(self) -> Response:
+        content = {
+            "type": self.kind,
+            "title": HTTPStatus(self.status).phrase,
+            "status": self.status,
+            "detail": self.detail,
+            "errors": self.errors,
+        }
+        return Response(self.status, msgspec.json.encode(content), "application/problem+json", self.headers)
+
+
+def invalid(loc: str, code: str) -> ProblemError:
+    """A request that is JSON but breaks the contract in the field `loc`."""
+    return ProblemError(422, "invalid_request", f"{loc}: {code}", (FieldError(loc, code),))
+
+
+def unavailable(kind: str, detail: str) -> ProblemError:
+    """Not now: the client may try again."""
+    return ProblemError(503, kind, detail, headers=RETRY_AFTER)

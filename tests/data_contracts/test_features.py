@@ -1,0 +1,237 @@
+"""Counts by name, the snapshot a moment could have seen, and feature sets loaded from files."""
+
+import os
+import sys
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from data_contracts.features import (
+    DAY,
+    FEATURE_SETS,
+    HOUR,
+    PUBLISH_DELAY,
+    Count,
+    FeatureSetError,
+    entity_name,
+    feature_set_path,
+    load_feature_set,
+    snapshot_time,
+    training_set_id,
+)
+
+HEAD = """from data_contracts.features import DAY, Count
+COUNTS = (Count(("ad_id",), "clicks", DAY), Count(("ad_id",), "impressions", DAY))
+"""
+
+
+def feature_set(folder: Path, body: str, name: str = "mine.py") -> Path:
+    file = folder / name
+    file.write_text(HEAD + body)
+    return file
+
+
+@pytest.mark.parametrize(
+    ("keys", "event", "window", "name"),
+    [
+        (("ad_id",), "clicks", 7 * DAY, "ad_clicks_7d"),
+        (("ad_id", "device_type"), "impressions", DAY, "ad_device_type_impressions_1d"),
+        (("ad_id", "position"), "impressions", HOUR, "ad_position_impressions_1h"),
+        (("user_id",), "clicks", 36 * HOUR, "user_clicks_36h"),
+        (("user_id",), "clicks", 24 * HOUR, "user_clicks_1d"),
+    ],
+)
+def test_the_name_of_a_count_is_computed_from_it(keys, event, window, name):
+    assert Count(keys, event, window).name == name
+
+
+@pytest.mark.parametrize(
+    ("keys", "window"), [((), DAY), (("ad_id",), 0), (("ad_id",), -DAY), (("ad_id",), HOUR + 1), (("ad_id",), 60)]
+)
+def test_a_count_without_keys_or_whole_hours_is_refused(keys, window):
+    with pytest.raises(ValueError, match="a count needs keys and a window of whole hours"):
+        Count(keys, "clicks", window)
+
+
+TEN = 10 * HOUR
+
+
+@pytest.mark.parametrize(
+    ("event_time", "as_of"),
+    [
+        pytest.param(TEN + 900, TEN, id="published just now"),
+        pytest.param(TEN + 899, 9 * HOUR, id="one second before it is published"),
+        pytest.param(TEN + 899.999999, 9 * HOUR, id="one microsecond before it is published"),
+        pytest.param(TEN, 9 * HOUR, id="on the hour"),
+        pytest.param(TEN + 3599, TEN, id="end of the hour"),
+        pytest.param(11 * HOUR + 899, TEN, id="the next one is not out yet"),
+    ],
+)
+def test_serving_holds_a_snapshot_a_quarter_of_an_hour_after_its_as_of(event_time, as_of):
+    assert snapshot_time(event_time) == as_of
+
+
+@given(st.integers(0, 4_000_000_000))
+def test_a_snapshot_is_a_full_hour_already_published_and_the_newest_such(event_time):
+    as_of = snapshot_time(event_time)
+    assert as_of % HOUR == 0
+    assert as_of + PUBLISH_DELAY <= event_time < as_of + HOUR + PUBLISH_DELAY
+
+
+def test_an_entity_is_its_values_joined():
+    assert entity_name(["men-14", "3"]) == "men-14|3"
+    assert entity_name(["a|b", "c\\"]) == "a\\|b|c\\\\"
+
+
+values = st.lists(st.text(alphabet="a|\\ b"), min_size=1, max_size=4)
+
+
+@given(values, values)
+def test_two_entities_never_share_a_name(one, other):
+    assert (entity_name(one) == entity_name(other)) == (one == other)
+
+
+def test_a_training_set_is_named_by_definitions_and_as_of_in_utc():
+    as_of = datetime(2019, 12, 1, 1, 30, tzinfo=timezone(timedelta(hours=2)))
+    assert training_set_id("0123456789abcdef" * 4, as_of) == "0123456789abcdef-20191130T233000Z"
+    assert training_set_id("0123456789abcdef" * 4, as_of.astimezone(UTC)) == "0123456789abcdef-20191130T233000Z"
+
+
+def test_the_default_feature_set_sees_these_counts_and_makes_these_features():
+    loaded = load_feature_set(feature_set_path("ad_ctr"))
+    assert loaded.name == "ad_ctr"
+    assert loaded.key_tuples == (("ad_id",), ("ad_id", "position"), ("user_id",))
+    assert loaded.input_names == (
+        "position", "timestamp",
+        "ad_impressions_1d", "ad_clicks_1d", "ad_impressions_7d", "ad_clicks_7d",
+        "ad_position_impressions_1d", "ad_position_clicks_1d", "ad_position_impressions_7d", "ad_position_clicks_7d",
+        "user_impressions_1d", "user_clicks_1d", "user_impressions_7d", "user_clicks_7d",
+    )  # fmt: skip
+    assert loaded.feature_names == (
+        "ad_ctr_1d", "ad_ctr_7d", "ad_position_ctr_1d", "ad_position_ctr_7d", "user_ctr_1d", "user_ctr_7d",
+        "ad_log_impressions_1d", "ad_log_impressions_7d", "ad_position_log_impressions_7d", "user_log_impressions_7d",
+        "position", "hour",
+    )  # fmt: skip
+    assert [feature.name for feature in loaded.features if not feature.about] == []
+
+
+def test_the_default_features_of_a_row_by_hand():
+    loaded = load_feature_set(feature_set_path("ad_ctr"))
+    five_past_seven = 86_400 * 3 + 7 * 3_600 + 300
+    row = loaded.row({"position": 2, "timestamp": five_past_seven, "ad_clicks_7d": 3, "ad_impressions_7d": 200})
+    features = dict(zip(loaded.feature_names, row, strict=True))
+    assert features["ad_ctr_7d"] == (3 + 1) / (200 + 200) == 0.01
+    assert features["ad_ctr_1d"] == 0.005  # never shown: the prior
+    assert features["ad_log_impressions_7d"] == pytest.approx(5.303304908059076)
+    assert (features["position"], features["hour"]) == (2.0, 7.0)
+    assert {type(value) for value in row} == {float}
+
+
+def test_a_feature_may_use_an_earlier_feature_and_a_private_function_is_none(tmp_path):
+    halves = "def _half(x): return x / 2\ndef share(ad_clicks_1d): return _half(ad_clicks_1d)\n"
+    loaded = load_feature_set(feature_set(tmp_path, halves + "def twice(share): return 2 * share\n"))
+    assert loaded.feature_names == ("share", "twice")
+    assert loaded.row({"position": 1, "timestamp": 0, "ad_clicks_1d": 3}) == [1.5, 3.0]
+
+
+def test_an_absent_count_is_0_and_an_absent_request_field_an_error(tmp_path):
+    loaded = load_feature_set(feature_set(tmp_path, "def shown(ad_impressions_1d): return ad_impressions_1d\n"))
+    assert loaded.row({"position": 1, "timestamp": 0}) == [0.0]
+    with pytest.raises(KeyError, match="timestamp"):
+        loaded.row({"position": 1})
+
+
+def test_imported_functions_are_no_features(tmp_path):
+    loaded = load_feature_set(feature_set(tmp_path, "from bisect import bisect\ndef slot(position): return position\n"))
+    assert loaded.feature_names == ("slot",)
+
+
+def test_two_versions_of_a_feature_set_live_side_by_side(tmp_path):
+    body = "def slot(position): return position * {}\n"
+    (tmp_path / "old").mkdir()
+    one = load_feature_set(feature_set(tmp_path / "old", body.format(2)))
+    other = load_feature_set(feature_set(tmp_path, body.format(3)))
+    request = {"position": 5, "timestamp": 0}
+    assert (one.name, other.name) == ("mine", "mine")
+    assert one.hash != other.hash
+    assert (one.row(request), other.row(request), one.row(request)) == ([10.0], [15.0], [10.0])
+
+
+def test_a_file_changed_within_a_second_gives_its_new_code(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    body = "def slot(position): return position - {}\n"
+    file = feature_set(tmp_path, body.format(2))
+    os.utime(file, (1_600_000_000, 1_600_000_000))
+    one = load_feature_set(file)
+    feature_set(tmp_path, body.format(3))
+    os.utime(file, (1_600_000_000, 1_600_000_000))
+    other = load_feature_set(file)
+    request = {"position": 5, "timestamp": 0}
+    assert (one.row(request), other.row(request)) == ([3.0], [2.0])
+
+
+def test_loading_a_feature_set_writes_nothing_beside_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    load_feature_set(feature_set(tmp_path, "def slot(position): return position\n"))
+    assert [entry.name for entry in tmp_path.iterdir()] == ["mine.py"]
+
+
+def test_the_hash_is_of_the_files_bytes(tmp_path):
+    (tmp_path / "empty.py").write_bytes(b"")
+    with pytest.raises(FeatureSetError):
+        load_feature_set(tmp_path / "empty.py")
+    file = tmp_path / "tiny.py"
+    file.write_bytes(
+        b"from data_contracts.features import Count\n"
+        b"COUNTS = (Count(('ad_id',), 'clicks', 3600),)\n"
+        b"def slot(position): return position\n"
+    )
+    # sha256sum of these three lines
+    assert load_feature_set(file).hash == "31ec6f5ebd4301c8be78643c41006b90f9ff878e0542addcea69f786263ebadd"
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        pytest.param("def ctr(ad_clicks_2d): return 1.0\n", "ctr(ad_clicks_2d): no request field, count or", id="name"),
+        pytest.param("def ctr(later): return 1\ndef later(position): return 1\n", "ctr(later): no request", id="order"),
+        pytest.param("", "defines no feature function", id="nothing"),
+        pytest.param("def broken(:\n", "mine.py: ", id="syntax"),
+        pytest.param("import no_such_module_anywhere\n", "No module named 'no_such_module_anywhere'", id="import"),
+        pytest.param("COUNTS = ()\ndef slot(position): return 1\n", "COUNTS must be a tuple of Count", id="no counts"),
+        pytest.param("COUNTS = ('ad',)\ndef slot(position): return 1\n", "COUNTS must be a tuple", id="not counts"),
+        pytest.param("COUNTS += COUNTS[:1]\ndef slot(position): return 1\n", "holds a count twice", id="twice"),
+        pytest.param("Count((), 'clicks', DAY)\n", "a count needs keys and a window", id="count"),
+    ],
+)
+def test_a_feature_set_that_cannot_be_used_says_which_file_function_and_parameter(tmp_path, body, message):
+    file = feature_set(tmp_path, body)
+    with pytest.raises(FeatureSetError) as raised:
+        load_feature_set(file)
+    assert str(raised.value).startswith(f"{file}: ")
+    assert message in str(raised.value)
+
+
+def test_the_error_of_an_unknown_parameter_lists_what_is_known(tmp_path):
+    with pytest.raises(FeatureSetError, match=r"known: ad_clicks_1d, ad_impressions_1d, position, slot, timestamp$"):
+        load_feature_set(feature_set(tmp_path, "def slot(position): return 1\ndef ctr(nothing): return 1\n"))
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(FeatureSetError, match=r"nowhere\.py: No such file"):
+        load_feature_set(tmp_path / "nowhere.py")
+
+
+def test_a_feature_set_that_failed_once_can_be_mended(tmp_path):
+    with pytest.raises(FeatureSetError):
+        load_feature_set(feature_set(tmp_path, "1 / 0\n"))
+    mended = feature_set(tmp_path, "def slot(position): return position\n")
+    assert load_feature_set(mended).feature_names == ("slot",)
+
+
+def test_conf_names_a_feature_set_of_ours_or_any_file():
+    assert feature_set_path("ad_ctr") == FEATURE_SETS / "ad_ctr.py"
+    assert feature_set_path("/elsewhere/other.py") == Path("/elsewhere/other.py")

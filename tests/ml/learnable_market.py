@@ -1,0 +1,137 @@
+"""A small made-up market whose clicks can be learnt: what an ad got so far tells how often it will be clicked."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from deltalake import write_deltalake
+
+from data_contracts.features import FeatureSet, feature_set_path, load_feature_set, training_set_id
+from data_contracts.settings import Settings
+from data_contracts.tables import AD_IMPRESSIONS
+from ml.model_run import FittedModel
+from ml.splits import Slice, time_slices
+from ml.training_sets import TrainingSet
+
+TEST_CONF = Path(__file__).resolve().parents[2] / "conf" / "test.toml"
+START = datetime(2026, 1, 1, tzinfo=UTC)
+FIRST_AS_OF = datetime(2026, 1, 6, 1, tzinfo=UTC)
+"""Train 1 Jan, stop 2 Jan, calibration 3 Jan, holdout 4 Jan."""
+SECOND_AS_OF = datetime(2026, 1, 7, 1, tzinfo=UTC)
+"""A day later, each but the start of training."""
+DAYS, IMPRESSIONS_PER_DAY = 5, 1500
+TRUE_CTRS = np.array([0.02, 0.05, 0.07, 0.09, 0.11, 0.13, 0.15, 0.2])
+"""By ad."""
+
+MOMENT = pa.timestamp("us", "UTC")
+ARROW = {
+    "STRING": pa.string(),
+    "TIMESTAMP": MOMENT,
+    "DATE": pa.date32(),
+    "INT": pa.int32(),
+    "DOUBLE": pa.float64(),
+    "MAP<STRING,STRING>": pa.map_(pa.string(), pa.string()),
+}
+ABSENT = {
+    "STRING": "none",
+    "TIMESTAMP": START,
+    "DATE": START.date(),
+    "INT": None,
+    "DOUBLE": None,
+    "MAP<STRING,STRING>": [],
+}
+
+
+@cache
+def feature_set() -> FeatureSet:
+    return load_feature_set(feature_set_path("ad_ctr"))
+
+
+def counts(ctr: float, position: int) -> dict[str, float]:
+    """Counts of an ad that was shown 700 times in a week and clicked at `ctr`."""
+    found = {name: 0.0 for name in feature_set().input_names if name not in ("position", "timestamp")}
+    for name, share in (("ad", 1.0), ("ad_position", 1 / position)):
+        for span, shown in (("1d", 100 * share), ("7d", 700 * share)):
+            found |= {f"{name}_impressions_{span}": float(round(shown)), f"{name}_clicks_{span}": round(shown * ctr)}
+    return {name: float(value) for name, value in found.items()}
+
+
+@cache
+def impressions() -> tuple[Mapping[str, Any], ...]:
+    """Impressions in order of time, with `clicked` and the model's `inputs`."""
+    random = np.random.default_rng(7)
+    rows = []
+    for number in range(DAYS * IMPRESSIONS_PER_DAY):
+        shown = START + timedelta(days=1) * (number / IMPRESSIONS_PER_DAY)
+        ad, position = int(random.integers(len(TRUE_CTRS))), int(random.integers(1, 4))
+        rows.append(
+            {
+                "impression_id": f"impression-{number:06d}",
+                "user_id": f"user-{random.integers(400)}",
+                "ad_id": f"ad-{ad}",
+                "campaign_id": f"campaign-{ad % 2}",
+                "position": position,
+                "timestamp": shown,
+                "clicked": int(random.random() < TRUE_CTRS[ad]),
+                "inputs": {"position": float(position), "timestamp": shown.timestamp()}
+                | counts(float(TRUE_CTRS[ad]), position),
+            }
+        )
+    return tuple(rows)
+
+
+def write_market(settings: Settings) -> None:
+    """ad_impressions, and a training set of each as_of, as Delta tables."""
+    write_impressions(settings, impressions())
+    for as_of in (FIRST_AS_OF, SECOND_AS_OF):
+        mature = [row for row in impressions() if row["timestamp"] + timedelta(hours=25) <= as_of]
+        write_training_set(settings, mature, as_of)
+
+
+def write_impressions(settings: Settings, rows: Sequence[Mapping[str, Any]]) -> None:
+    columns = {
+        column.name: pa.array([row.get(column.name, ABSENT[column.type]) for row in rows], ARROW[column.type])
+        for column in AD_IMPRESSIONS.columns
+    }
+    write_deltalake(settings.lake / "ad_impressions", pa.table(columns))
+
+
+def write_training_set(settings: Settings, rows: Sequence[Mapping[str, Any]], as_of: datetime) -> None:
+    definitions = feature_set()
+    inputs: list[Mapping[str, float]] = [row["inputs"] for row in rows]
+    size = len(rows)
+    table = pa.table(
+        {
+            "training_set_id": [training_set_id(definitions.hash, as_of)] * size,
+            "feature_set_hash": [definitions.hash] * size,
+            "as_of": pa.array([as_of] * size, MOMENT),
+            "impression_id": [row["impression_id"] for row in rows],
+            "user_id": [row["user_id"] for row in rows],
+            "timestamp": pa.array([row["timestamp"] for row in rows], MOMENT),
+            "snapshot_at": pa.array([row["timestamp"] for row in rows], MOMENT),
+            "clicked": pa.array([row["clicked"] for row in rows], pa.int32()),
+            "inputs": pa.array([list(row.items()) for row in inputs], pa.map_(pa.string(), pa.float64())),
+            "features": pa.array([definitions.row(row) for row in inputs], pa.list_(pa.float64())),
+        }
+    )
+    write_deltalake(settings.lake / "training_sets", table, mode="append", partition_by=["training_set_id"])
+
+
+def training_slices(settings: Settings, as_of: datetime) -> dict[str, Slice]:
+    return time_slices(as_of.timestamp(), START.timestamp(), settings.training)
+
+
+@dataclass(frozen=True)
+class Laboratory:
+    """A lake, a store, a model fitted as of FIRST_AS_OF, and the URIs of logged models by name."""
+
+    settings: Settings
+    store: Path
+    training_set: TrainingSet
+    model: FittedModel
+    models: Mapping[str, str]

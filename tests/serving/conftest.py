@@ -1,0 +1,241 @@
+"""Real parts in small: a published snapshot, a registry with sound and broken versions, serving over real HTTP."""
+
+import json
+import os
+import shutil
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import lmdb
+import pytest
+import uvicorn
+
+from data_contracts.landing import parsed_line
+from data_contracts.settings import Settings, load
+from data_contracts.snapshot import META_KEY, SnapshotMeta, entity_key, make_current, packed_counts, snapshot_file
+from serving.application import Application
+
+HERE = Path(__file__).parent
+NOON = 1575115200  # 2019-11-30T12:00:00Z
+LAYOUT = {
+    "ad_id": ["ad_impressions_7d", "ad_clicks_7d"],
+    "ad_id|device_type": ["ad_device_type_impressions_7d", "ad_device_type_clicks_7d"],
+    "user_id": ["user_impressions_7d", "user_clicks_7d"],
+}
+ENTITIES = {
+    ("ad_id", "shoes"): (1000, 50),
+    ("ad_id", "hats"): (200, 1),
+    ("ad_id|device_type", "shoes", "phone"): (600, 40),
+    ("ad_id|device_type", "shoes", "unknown"): (400, 10),
+}
+FAULTS = ("", "", "does not load", "gives NaN", "fails in slot 13")
+"""How version 1, 2, ... of the registry is broken; the sound ones differ in scale."""
+
+
+def wait_for(condition: Callable[[], Any], seconds: float = 20.0) -> Any:
+    """What `condition` returns once that is true."""
+    deadline = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.005)
+    return found
+
+
+@pytest.fixture
+def waiting() -> Callable[..., Any]:
+    return wait_for
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+OVERLAY = """
+[clock]
+stated = "2019-11-30T12:30:00Z"
+[services]
+mlflow_port = {}
+serving_port = {}
+[serving]
+champion_poll_seconds = 0.05
+segment_limit_seconds = 0.2
+slate_limit = 20
+body_limit_bytes = 20000
+"""
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """For a serving with a home and ports of its own; nobody listens where it looks for MLflow."""
+    overlay = folder / "overlay.toml"
+    overlay.write_text(OVERLAY.format(free_port(), free_port()))
+    return {"CLICKLAKE_HOME": str(folder / "home"), "CLICKLAKE_CONF": str(overlay)}
+
+
+@pytest.fixture
+def environ(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    return environment(tmp_path)
+
+
+@pytest.fixture
+def settings(environ: dict[str, str]) -> Settings:
+    return load(environ)
+
+
+@pytest.fixture
+def publish(settings: Settings) -> Callable[..., Path]:
+    """Writes a snapshot as publish_counts does, and makes it current."""
+
+    def published(
+        as_of: int = NOON,
+        entities: Mapping[tuple[str, ...], tuple[int, ...]] = ENTITIES,
+        layout: Mapping[str, list[str]] = LAYOUT,
+        totals: tuple[int, int] = (10_000, 100),
+    ) -> Path:
+        settings.snapshots.mkdir(parents=True, exist_ok=True)
+        building, file = settings.snapshots / "building", snapshot_file(settings.snapshots, as_of)
+        with lmdb.open(str(building), subdir=False, map_size=1 << 36, lock=False) as environment:
+            with environment.begin(write=True) as transaction:
+                for (keys, *values), counts in entities.items():
+                    transaction.put(entity_key(keys, values), packed_counts(counts))
+                transaction.put(META_KEY, SnapshotMeta(as_of, layout, *totals).packed())
+            environment.sync(True)
+        building.rename(file)
+        make_current(settings.snapshots, file)
+        return file
+
+    return published
+
+
+@dataclass(frozen=True)
+class Registry:
+    """A registry whose alias may be moved at will, without a verdict."""
+
+    uri: str
+    name: str = "ad_ctr"
+
+    def promote(self, version: int | None) -> None:
+        from mlflow import MlflowClient
+
+        client = MlflowClient(tracking_uri=self.uri)
+        if version is None:
+            client.delete_registered_model_alias(self.name, "champion")
+        else:
+            client.set_registered_model_alias(self.name, "champion", str(version))
+
+
+@pytest.fixture(scope="session")
+def filled_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite store with one version a line of FAULTS; made once, since its schema alone costs seconds."""
+    os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+    import mlflow
+
+    folder = tmp_path_factory.mktemp("mlflow")
+    mlflow.set_tracking_uri(f"sqlite:///{folder / 'store.db'}")
+    experiment = mlflow.create_experiment("ad_ctr", artifact_location=str(folder / "artifacts"))
+    for number, fault in enumerate(FAULTS, 1):
+        traits = folder / "traits.json"
+        traits.write_text(json.dumps({"scale": float(number), "fault": fault}))
+        with mlflow.start_run(experiment_id=experiment):
+            mlflow.log_metrics({"holdout_log_loss": 0.03, "holdout_normalized_entropy": 0.99})
+            mlflow.pyfunc.log_model(
+                name="model",
+                python_model=str(HERE / "tiny_model.py"),
+                artifacts={"traits": str(traits), "feature_set": str(HERE / "tiny_features.py")},
+                pip_requirements=["mlflow"],
+                registered_model_name="ad_ctr",
+            )
+    return folder
+
+
+@pytest.fixture
+def registry(filled_store: Path, tmp_path: Path, environ: object, monkeypatch: pytest.MonkeyPatch) -> Registry:
+    """A copy of the store, for data_contracts.registry to use; no version is champion yet."""
+    shutil.copy(filled_store / "store.db", tmp_path / "store.db")
+    uri = f"sqlite:///{tmp_path / 'store.db'}"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    return Registry(uri)
+
+
+@dataclass(frozen=True)
+class Served:
+    """Serving over HTTP."""
+
+    application: Application
+    client: httpx.Client
+    settings: Settings
+
+    def predict(self, body: Any) -> Any:
+        answer = self.client.post("/predict", json=body)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def health(self) -> Any:
+        return self.client.get("/health").json()
+
+    def logged(self) -> list[dict[str, Any]]:
+        """The rows of all prediction records on disk, in segments open or sealed."""
+        return landed_rows(self.settings.landing)
+
+
+def landed_rows(landing: Path) -> list[dict[str, Any]]:
+    segments = sorted([*landing.glob("*/*.jsonl"), *landing.glob("*/*.open")])
+    lines = [line for segment in segments for line in segment.read_bytes().splitlines(keepends=True)]
+    return [parsed_line(line)["row"] for line in lines]
+
+
+@pytest.fixture
+def landed() -> Callable[[Settings], list[dict[str, Any]]]:
+    return lambda settings: landed_rows(settings.landing)
+
+
+@contextmanager
+def running(settings: Settings) -> Iterator[Served]:
+    """Serving in a thread of this process."""
+    application = Application(settings)
+    port = settings.services.serving_port
+    server = uvicorn.Server(uvicorn.Config(application, port=port, ws="none", lifespan="on", log_config=None))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        wait_for(lambda: server.started)
+        with httpx.Client(base_url=settings.serving_url, timeout=20) as client:
+            yield Served(application, client, settings)
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+@pytest.fixture
+def serve(settings: Settings) -> Iterator[Callable[[], Served]]:
+    """Starts serving when called, with whatever the test has published and promoted by then."""
+    with ExitStack() as stack:
+        yield lambda: stack.enter_context(running(settings))
+
+
+@pytest.fixture(scope="module")
+def degraded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """Serving without MLflow and without a snapshot, one for a whole module (that must not use `registry`)."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        with running(load(environment(tmp_path_factory.mktemp("degraded")))) as serving:
+            yield serving
+
+
+@pytest.fixture
+def served(publish: Callable[..., Path], registry: Registry, serve: Callable[[], Served]) -> Served:
+    """Serving with a fresh snapshot and version 1 as champion, both in use."""
+    publish()
+    registry.promote(1)
+    serving = serve()
+    wait_for(lambda: serving.application.champions.current and serving.application.snapshots.current)
+    return serving

@@ -1,0 +1,139 @@
+import shutil
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from data_contracts.settings import Settings
+from serving.counts import Snapshot, SnapshotWatch
+
+NOON = 1575115200
+AT_NOON = datetime(2019, 11, 30, 12, tzinfo=UTC)
+
+
+def ad_counts(snapshot: Snapshot, ad_id: str) -> dict[str, float]:
+    (counts,) = snapshot.counts([lambda column: {"ad_id": ad_id}.get(column, "")])
+    return {name: count for name, count in counts.items() if count}
+
+
+@pytest.fixture
+def watch(settings: Settings) -> SnapshotWatch:
+    return SnapshotWatch(settings.snapshots)
+
+
+def test_an_entity_never_seen_counts_0_by_every_name(publish: Callable[..., Path]) -> None:
+    (counts,) = Snapshot(publish()).counts([lambda column: "never seen"])
+    assert counts == {
+        "ad_impressions_7d": 0.0,
+        "ad_clicks_7d": 0.0,
+        "ad_device_type_impressions_7d": 0.0,
+        "ad_device_type_clicks_7d": 0.0,
+        "user_impressions_7d": 0.0,
+        "user_clicks_7d": 0.0,
+    }
+
+
+def test_an_entity_longer_than_any_key_can_be_counts_0(publish: Callable[..., Path]) -> None:
+    assert ad_counts(Snapshot(publish()), "x" * 600) == {}
+
+
+@pytest.mark.parametrize(
+    ("age", "is_fresh"), [(-3600, True), (0, True), (75 * 60, True), (7200, True), (7201, False), (10**9, False)]
+)
+def test_a_snapshot_is_fresh_up_to_two_cadences(publish: Callable[..., Path], age: int, is_fresh: bool) -> None:
+    assert Snapshot(publish()).is_fresh(AT_NOON + timedelta(seconds=age)) is is_fresh
+
+
+def test_a_newer_snapshot_is_noticed_and_the_old_one_stays_readable(
+    watch: SnapshotWatch, publish: Callable[..., Path]
+) -> None:
+    old_file = publish(as_of=NOON - 3600, entities={("ad_id", "shoes"): (1, 0)})
+    watch.check()
+    old = watch.current
+    assert old is not None
+    publish(as_of=NOON, entities={("ad_id", "shoes"): (2, 0)})
+    old_file.unlink()
+    watch.check()
+    assert watch.current is not None
+    assert ad_counts(watch.current, "shoes") == {"ad_impressions_7d": 2.0}
+    assert ad_counts(old, "shoes") == {"ad_impressions_7d": 1.0}
+
+
+def test_a_snapshot_published_again_for_the_same_hour_is_noticed(
+    watch: SnapshotWatch, publish: Callable[..., Path]
+) -> None:
+    publish(entities={("ad_id", "shoes"): (1, 0)})
+    watch.check()
+    publish(entities={("ad_id", "shoes"): (2, 0)})
+    watch.check()
+    assert watch.current is not None
+    assert ad_counts(watch.current, "shoes") == {"ad_impressions_7d": 2.0}
+
+
+def test_an_unchanged_snapshot_is_not_opened_again(watch: SnapshotWatch, publish: Callable[..., Path]) -> None:
+    publish()
+    watch.check()
+    first = watch.current
+    watch.check()
+    assert watch.current is first
+
+
+def test_no_snapshot_is_said_and_the_one_in_use_outlives_its_link(
+    watch: SnapshotWatch, publish: Callable[..., Path], settings: Settings
+) -> None:
+    watch.check()
+    assert (watch.current, watch.problem) == (None, "no snapshot of the counts is published")
+    publish()
+    watch.check()
+    assert watch.problem == ""
+    shutil.rmtree(settings.snapshots)
+    watch.check()
+    assert watch.current is not None
+    assert ad_counts(watch.current, "shoes") == {"ad_impressions_7d": 1000.0, "ad_clicks_7d": 50.0}
+    assert watch.problem == "no snapshot of the counts is published"
+
+
+def flipped(content: bytes) -> bytes:
+    return content.replace(b"impressions", b"\xff" * 11)
+
+
+DAMAGES: list[Any] = [
+    pytest.param(lambda content: b"", id="empty"),
+    pytest.param(lambda content: b"no snapshot at all" * 1000, id="no LMDB"),
+    pytest.param(lambda content: content[:8192], id="cut after the head"),
+    pytest.param(lambda content: content[: len(content) // 2], id="cut in half"),
+    pytest.param(lambda content: content[:8192] + bytes(len(content) - 8192), id="zeros"),
+    pytest.param(lambda content: content[:8192] + b"\xff" * (len(content) - 8192), id="ones"),
+    pytest.param(flipped, id="flipped"),
+]
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_snapshot_never_takes_over_and_is_reported(
+    watch: SnapshotWatch, publish: Callable[..., Path], damage: Callable[[bytes], bytes]
+) -> None:
+    publish(as_of=NOON - 3600)
+    watch.check()
+    sound = watch.current
+    many = {("ad_id", f"ad-{number}"): (number, 0) for number in range(2000)}
+    file = publish(entities=many)
+    content = file.read_bytes()
+    file.unlink()
+    file.write_bytes(damage(content))
+    watch.check()
+    assert watch.current is sound
+    assert watch.problem.startswith(f"{NOON}.lmdb cannot be used: ")
+    publish(entities=many)
+    watch.check()
+    assert watch.problem == ""
+    assert watch.current is not sound
+
+
+def test_status_tells_state_and_age(watch: SnapshotWatch, publish: Callable[..., Path]) -> None:
+    now = AT_NOON + timedelta(hours=3)
+    assert watch.status(now)["state"] == "missing"
+    publish()
+    watch.check()
+    assert watch.status(now) == {"state": "stale", "as_of": AT_NOON, "age_seconds": 10800.0, "problem": None}
