@@ -83,7 +83,11 @@ def _refine_table(spark: SparkSession, lake: Path, table: Table, events: DataFra
     ranked = ranked_by_id(accepted.unionByName(touched), table).persist()
     refused = ("origin", "received_at", "content_hash", "reason")
     broken = checked.where("reason IS NOT NULL").select(*refused)
-    _reject(spark, lake, rejections(broken.unionByName(losers(ranked).select(*refused)), table.name))
+    lost = losers(ranked)
+    _reject(spark, lake, rejections(broken.unionByName(lost.select(*refused)), table.name))
+    if not lost.isEmpty():
+        won = ranked.where("place = 1").withColumn("reason", F.lit(SAME_ID))
+        _readmit(spark, lake, rejections(won, table.name))
     _merge(spark, winners(ranked, table), lake, table, ORDER)
     ranked.unpersist()
     checked.unpersist()
@@ -92,6 +96,15 @@ def _refine_table(spark: SparkSession, lake: Path, table: Table, events: DataFra
 def _reject(spark: SparkSession, lake: Path, rejected: DataFrame) -> None:
     if not rejected.isEmpty():
         _merge(spark, rejected, lake, REJECTED_EVENTS, ("received_at", "origin"))
+
+
+def _readmit(spark: SparkSession, lake: Path, won: DataFrame) -> None:
+    """Take back rejections of content that an earlier arrival of the same has made the winner of its id."""
+    won.createOrReplaceTempView("readmitted")
+    spark.sql(
+        f"MERGE INTO delta.`{lake / REJECTED_EVENTS.name}` t USING readmitted s ON t.rejection_id = s.rejection_id "
+        "WHEN MATCHED THEN DELETE"
+    )
 
 
 def _merge(spark: SparkSession, rows: DataFrame, lake: Path, table: Table, order: tuple[str, ...]) -> None:

@@ -79,6 +79,7 @@ def test_duckdb_and_spark_sql_count_the_same_60000_impressions_and_287_clicks(pl
         path = platform.settings.lake / table
         assert counted(platform, f"SELECT count(*) FROM {table}") == rows
         assert spark.sql(f"SELECT count(*) FROM delta.`{path}`").collect()[0][0] == rows
+    spark.stop()
     assert counted(platform, "SELECT count(*) FROM rejected_events") == 0
 
 

@@ -1,7 +1,7 @@
 """A lake of its own for each test, on the one Spark server of the run."""
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,8 +20,10 @@ NOON = datetime(2026, 1, 10, 12, tzinfo=UTC)
 
 
 @pytest.fixture(scope="session")
-def spark(spark_settings: Settings) -> SparkSession:
-    return connect(spark_settings)
+def spark(spark_settings: Settings) -> Iterator[SparkSession]:
+    session = connect(spark_settings)
+    yield session
+    session.stop()
 
 
 @pytest.fixture(scope="session")

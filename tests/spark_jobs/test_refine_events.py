@@ -26,7 +26,7 @@ def rows(lake, table, *columns):
     return sorted(tuple(row) for row in lake.read(table).select(*columns).collect())
 
 
-@pytest.mark.parametrize("order", [(LATER, AGAIN, FIRST), (AGAIN, FIRST, LATER)])
+@pytest.mark.parametrize("order", [(LATER, AGAIN, FIRST), (AGAIN, FIRST, LATER), (FIRST, LATER, AGAIN)])
 def test_the_same_id_twice_gives_the_same_tables_in_any_order_of_arrival(lake, refine, order):
     for event in order:
         refine(event)
