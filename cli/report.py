@@ -7,8 +7,6 @@ import time
 
 import httpx
 from rich.console import Console
-from rich.padding import Padding
-from rich.text import Text
 
 from cli.airflow_home import login
 from cli.errors import CommandError
@@ -52,8 +50,9 @@ def show_champion(settings: Settings, console: Console) -> str | None:
         return None
     numbers = ", ".join(f"{words} {found.metrics[name]:.4f}" for name, words in SHOWN_METRICS.items())
     console.print(f"\n[bold]champion[/] {found.name} version {found.version}: holdout {numbers}")
+    _indented(console, f"{settings.mlflow_url}/#/models/{found.name}/versions/{found.version}")
     if found.verdict:
-        console.print(Padding(Text(found.verdict.summary), (0, 2)))
+        _indented(console, found.verdict.summary)
     return found.version
 
 
@@ -69,8 +68,8 @@ def show_prediction(settings: Settings, console: Console, version: str | None) -
         _await_version(client, version)
         answer = client.post("/predict", json=body)
     console.print(f"\n[bold]POST {settings.serving_url}/predict[/]")
-    console.print(Padding(Text(json.dumps(body)), (0, 2)))
-    console.print(Padding(Text(f"{answer.status_code} {answer.text.strip()}"), (0, 2)))
+    _indented(console, json.dumps(body))
+    _indented(console, f"{answer.status_code} {answer.text.strip()}")
     if answer.is_error:
         raise CommandError("the endpoint did not score: see `clicklake status` and its log")
 
@@ -86,6 +85,11 @@ def show_addresses(settings: Settings, console: Console) -> None:
     console.print(f"  MLflow   {settings.mlflow_url}")
     console.print(f"  scoring  {settings.serving_url}")
     console.print(f"  Spark    {settings.spark_remote}")
+
+
+def _indented(console: Console, text: str) -> None:
+    """One line of its own, however long: what is cut into lines cannot be copied whole."""
+    console.print(f"  {text}", markup=False, soft_wrap=True)
 
 
 def _await_version(client: httpx.Client, version: str | None) -> None:

@@ -147,13 +147,16 @@ def set_challenger(settings: Settings, version: str) -> None:
 
 
 def record_verdict(settings: Settings, version: str, verdict: Verdict) -> None:
-    """Keep `verdict` as an artifact of the version's run, and its outcome and summary as tags of the version."""
+    """Keep `verdict` as an artifact of the version's run, its outcome and summary as tags of the version, and its words
+    as the version's description, where a person looks first."""
     with _plain_errors():
         client = connect(settings)
         run_id = str(client.get_model_version(settings.model_name, version).run_id)
         client.log_text(run_id, verdict.as_json(), VERDICT_FILE)
         client.set_model_version_tag(settings.model_name, version, "verdict", verdict.outcome)
         client.set_model_version_tag(settings.model_name, version, "verdict_summary", verdict.summary[:5000])
+        words = "\n".join(f"- {reason}" for reason in verdict.reasons)
+        client.update_model_version(settings.model_name, version, f"**{verdict.outcome}**\n\n{words}"[:5000])
 
 
 def promote(settings: Settings, version: str, approved_by: str = "") -> None:
