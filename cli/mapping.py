@@ -12,7 +12,6 @@ from data_contracts.schema import Table
 from data_contracts.tables import LANDED
 
 FORMATS = ("csv",)
-OWN_TIME = ("timestamp", "predicted_at")
 """Columns that hold a row's own time: what received_at is when a mapping does not state it."""
 SECTION_KEYS = ("members", "format", "where", "received_at", "keep_features", "columns", "features")
 
@@ -88,7 +87,7 @@ def _section(where: str, key: str, table: Table, given: Dictionary[str, Any]) ->
         table=table,
         members=_pattern(where, given, "members"),
         columns=columns,
-        received_at=_received_at(where, given, columns),
+        received_at=_received_at(where, given, columns, table),
         states_received_at="received_at" in given,
         where=_text(where, given, "where") if "where" in given else "true",
         keep_features=keep_features,
@@ -107,12 +106,11 @@ def _columns(where: str, table: Table, columns: Dictionary[str, str]) -> Diction
     return columns
 
 
-def _received_at(where: str, given: Dictionary[str, Any], columns: Dictionary[str, str]) -> str:
+def _received_at(where: str, given: Dictionary[str, Any], columns: Dictionary[str, str], table: Table) -> str:
     if "received_at" in given:
         return _text(where, given, "received_at")
-    for name in OWN_TIME:
-        if name in columns:
-            return columns[name]
+    if table.own_time:
+        return columns[table.own_time]
     raise MappingError(f"{where}.received_at is missing, and the table has no time of its own to take instead")
 
 

@@ -14,10 +14,13 @@ from data_contracts.landing import instant_text
 AD_IMPRESSIONS = Asset("ad_impressions")
 TRAINING_SETS = Asset("training_sets")
 
+FULL_HOUR = r"^\d{4}-\d{2}-\d{2}T\d{2}:00(:00(\.0+)?)?(Z|[+-]\d{2}:00)$"
+
 AS_OF = Param(
     None,
     type=["null", "string"],
     format="date-time",
+    pattern=FULL_HOUR,
     title="as of",
     description="Exclusive end of what the run may know, a full hour with its zone, for example "
     "2019-11-30T23:00:00Z. Empty: that of the run that triggered this one, else the clock's last full hour.",
@@ -30,29 +33,30 @@ def job(module: str, outlet: Asset | None = None) -> BashOperator:
 
     def tell_as_of(context: Any, result: Any) -> None:
         if outlet:
-            context["outlet_events"][outlet].extra["as_of"] = as_of(
-                context["params"], context.get("triggering_asset_events")
-            )
+            told = context.get("triggering_asset_events")
+            context["outlet_events"][outlet].extra["as_of"] = as_of(context["params"], told, context["dag_run"])
 
     return BashOperator(
         task_id=module.rpartition(".")[2],
         bash_command=f'exec "{sys.executable}" -m {module} --as-of "$AS_OF"',
-        env={"AS_OF": "{{ as_of(params, triggering_asset_events) }}"},
+        env={"AS_OF": "{{ as_of(params, triggering_asset_events, dag_run) }}"},
         append_env=True,
         outlets=[outlet] if outlet else [],
         post_execute=tell_as_of,
     )
 
 
-def as_of(params: Mapping[str, Any], events: Mapping[Asset, Iterable[Any]] | None) -> str:
+def as_of(params: Mapping[str, Any], events: Mapping[Asset, Iterable[Any]] | None, dag_run: Any) -> str:
     """The run's as_of as ISO 8601 text: as asked, else the newest one told by the triggering events, else the last full
-    hour of the clock."""
+    hour of the stated clock, or before the run was due. The same for every task and try of a run."""
     if params.get("as_of"):
         return str(params["as_of"])
     told = [str(event.extra["as_of"]) for many in (events or {}).values() for event in many if "as_of" in event.extra]
     if told:
         return max(told, key=settings.parsed_instant)
-    return instant_text(settings.load().clock.now().replace(minute=0, second=0, microsecond=0))
+    clock = settings.load().clock
+    now = clock.now() if clock.stated else dag_run.run_after
+    return instant_text(now.replace(minute=0, second=0, microsecond=0))
 
 
 EVERY_DAG: dict[str, Any] = {

@@ -19,7 +19,7 @@ from data_contracts.labels import DAY as DAY
 from data_contracts.labels import HOUR as HOUR
 
 SNAPSHOT_CADENCE = HOUR
-"""A snapshot of the counts is made as of every full hour."""
+"""Snapshots are as of full hours, and training takes it that one was made each hour."""
 PUBLISH_DELAY = 15 * 60
 """How long after its as_of a snapshot is surely in serving's hands."""
 REQUEST_FIELDS = ("position", "timestamp")

@@ -11,6 +11,7 @@ Type = Literal[
 
 ADDED_ON_THE_WAY = ("received_at", "content_hash", "origin", "date")
 """Columns of landed tables that an event does not state itself."""
+OWN_TIMES = ("timestamp", "predicted_at")
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,11 @@ class Table:
     @property
     def column_names(self) -> tuple[str, ...]:
         return tuple(column.name for column in self.columns)
+
+    @property
+    def own_time(self) -> str | None:
+        """The column that says when the row's own event happened; None where only received_at is known."""
+        return next((name for name in OWN_TIMES if name in self.column_names), None)
 
     @property
     def event_columns(self) -> tuple[Column, ...]:

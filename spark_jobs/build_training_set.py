@@ -18,7 +18,7 @@ from data_contracts.features import (
     training_set_id,
 )
 from data_contracts.tables import AD_IMPRESSIONS, COUNT_TILES, LABELS, TRAINING_SETS
-from spark_jobs.counts import with_counts
+from spark_jobs.counts import with_counts, with_default_position
 from spark_jobs.session import JobError, Lake, run_job
 
 
@@ -75,8 +75,7 @@ def main(lake: Lake, as_of: datetime, arguments: argparse.Namespace) -> str:
     labelled_until = labels.agg(F.max(F.unix_seconds("as_of"))).collect()[0][0]
     if labelled_until is None or labelled_until < as_of.timestamp():
         raise JobError(f"labels are not yet made as of {as_of.isoformat()}; run label_impressions first")
-    default_position = settings.serving.default_position
-    impressions = lake.read(AD_IMPRESSIONS).fillna(default_position, subset=["position"])
+    impressions = with_default_position(lake.read(AD_IMPRESSIONS), settings.serving.default_position)
     mature = mature_impressions(impressions, labels, as_of)
     counted = with_counts(mature, lake.read(COUNT_TILES), feature_set.counts)
     name = training_set_id(feature_set.hash, as_of)

@@ -21,13 +21,8 @@ def with_contract_columns(events: DataFrame, table: Table) -> DataFrame:
     reason = F.coalesce("error", F.nullif(broken, F.lit("")))
     with_reason = typed.withColumn("reason", reason)
     if "date" in table.column_names:
-        with_reason = with_reason.withColumn("date", F.to_date(F.col(_own_time(table))))
+        with_reason = with_reason.withColumn("date", F.to_date(F.col(table.own_time)))
     return with_reason.drop(STATED)
-
-
-def _own_time(table: Table) -> str:
-    """The column that says when the row's own event happened."""
-    return "predicted_at" if "predicted_at" in table.column_names else "timestamp"
 
 
 def _landed_type(column: Column) -> str:

@@ -23,6 +23,11 @@ def entity(keys: Iterable[str]) -> Column:
     return F.concat_ws("|", *escaped)
 
 
+def with_default_position(impressions: DataFrame, position: int) -> DataFrame:
+    """What does not say its slot is taken for `position`, as serving takes a request that does not say it."""
+    return impressions.fillna(position, subset=["position"])
+
+
 def hourly_tiles(impressions: DataFrame, clicks: DataFrame, key_tuples: Sequence[tuple[str, ...]]) -> DataFrame:
     """Impressions and clicks an entity and hour of knowledge, as count_tiles.
 

@@ -1,7 +1,7 @@
 """ad_impressions and clicks -> labels: pending, clicked or not_clicked, as known at as_of."""
 
 import argparse
-from datetime import datetime
+from datetime import UTC, datetime
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -40,11 +40,11 @@ def labelled(impressions: DataFrame, clicks: DataFrame, as_of: datetime) -> Data
 
 
 def main(lake: Lake, as_of: datetime, arguments: argparse.Namespace) -> str:
-    """Label everything known before `as_of`; labels already made as of a later time are kept."""
+    """Label everything known before `as_of`, or before the as_of of the labels that are there when it is later: a label
+    once mature stays, and a row that came late gets its own."""
     newest = lake.read(LABELS).agg(F.max(F.unix_seconds("as_of"))).collect()[0][0]
-    if newest is not None and newest > as_of.timestamp():
-        return "labels: already as of a later time"
-    lake.overwrite(LABELS, labelled(lake.read(AD_IMPRESSIONS), lake.read(CLICKS), as_of))
+    known_before = as_of if newest is None else max(as_of, datetime.fromtimestamp(newest, UTC))
+    lake.overwrite(LABELS, labelled(lake.read(AD_IMPRESSIONS), lake.read(CLICKS), known_before))
     states = lake.read(LABELS).groupBy("state").count().orderBy("state").collect()
     return "labels: " + ", ".join(f"{row['count']} {row['state']}" for row in states)
 

@@ -2,9 +2,10 @@
 
 import argparse
 import os
-from collections.abc import Iterable
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import lmdb
 from pyspark.sql import functions as F
@@ -54,7 +55,7 @@ def _layout(feature_set: FeatureSet) -> dict[str, list[str]]:
     }
 
 
-def _rows(lake: Lake, as_of: int, keys: tuple[str, ...], counts: tuple[Count, ...]) -> list[tuple[str, ...]]:
+def _rows(lake: Lake, as_of: int, keys: tuple[str, ...], counts: tuple[Count, ...]) -> list[tuple[Any, ...]]:
     tiles = lake.read(COUNT_TILES).where(F.col("keys") == key_columns(keys))
     longest = max(count.window for count in counts)
     at = F.unix_seconds("hour")
@@ -64,22 +65,23 @@ def _rows(lake: Lake, as_of: int, keys: tuple[str, ...], counts: tuple[Count, ..
     return list(zip(*(column.to_pylist() for column in found.columns), strict=True))
 
 
-def _totals(rows: Iterable[tuple[str, ...]], counts: tuple[Count, ...]) -> tuple[int, int]:
-    """Impressions and clicks of all entities over the longest window: what the prior CTR is made of."""
-    longest = max(count.window for count in counts)
-    place = {count.event: number for number, count in enumerate(counts, 1) if count.window == longest}
-    rows = list(rows)
-    impressions, clicks = (
-        sum(int(row[place[event]]) for row in rows) if event in place else 0 for event in ("impressions", "clicks")
-    )
+def _totals(rows: Sequence[tuple[Any, ...]], counts: tuple[Count, ...]) -> tuple[int, int]:
+    """Impressions and clicks of all entities over the longest window that both are counted over: what the prior CTR is
+    made of. (0, 0) when no window is."""
+    place = {(count.event, count.window): number for number, count in enumerate(counts, 1)}
+    shared = [window for event, window in place if event == "clicks" and ("impressions", window) in place]
+    if not shared:
+        return 0, 0
+    impressions, clicks = (sum(row[place[event, max(shared)]] for row in rows) for event in ("impressions", "clicks"))
     return impressions, clicks
 
 
 def _publish(snapshots: Path, meta: SnapshotMeta, entries: dict[bytes, bytes]) -> None:
     snapshots.mkdir(parents=True, exist_ok=True)
     file = snapshot_file(snapshots, meta.as_of)
+    for abandoned in snapshots.glob(".*.lmdb.*"):
+        abandoned.unlink()
     building = snapshots / f".{file.name}.{os.getpid()}"
-    building.unlink(missing_ok=True)
     with lmdb.open(str(building), subdir=False, map_size=LARGEST_BYTES, lock=False) as environment:
         with environment.begin(write=True) as transaction:
             for key in sorted(entries):

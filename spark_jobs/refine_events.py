@@ -42,8 +42,10 @@ def losers(ranked: DataFrame) -> DataFrame:
 
 def rejections(refused: DataFrame, table_name: str) -> DataFrame:
     """`refused` (origin, received_at, content_hash, reason) as rejected_events, one row a content and reason: the
-    earliest arrival stands for all of them."""
-    identity = F.concat_ws("|", F.lit(table_name), "content_hash", "reason")
+    earliest arrival stands for all of them. Where received_at is part of the table's key, it is part of the content."""
+    keyed_by_time = table_name in LANDED and "received_at" in LANDED[table_name].key
+    told_at = [F.unix_micros("received_at").cast("string")] if keyed_by_time else []
+    identity = F.concat_ws("|", F.lit(table_name), "content_hash", "reason", *told_at)
     rows = refused.select(
         F.sha2(identity, 256).alias("rejection_id"),
         F.lit(table_name).alias("table_name"),

@@ -13,6 +13,10 @@ import pytest
 
 from data_contracts.settings import Settings, load
 
+# Spark Connect's collect gives local times, naive: wherever the tests run, local is UTC.
+os.environ["TZ"] = "UTC"
+time.tzset()
+
 TEST_CONF = Path(__file__).resolve().parent.parent / "conf" / "test.toml"
 SPARK_START_SECONDS = 120
 

@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,8 +11,10 @@ ROOT = Path(__file__).resolve().parents[2]
 LOADED = """
 import json
 from airflow.dag_processing.dagbag import DagBag
+from dags.jobs import AS_OF
 bag = DagBag("dags")
-print(json.dumps({"errors": bag.import_errors, "dags": {name: {
+print(json.dumps({"pattern": AS_OF.schema["pattern"],
+    "errors": bag.import_errors, "dags": {name: {
     "tasks": {task.task_id: sorted(task.upstream_task_ids) for task in dag.tasks},
     "commands": [task.bash_command for task in dag.tasks], "retries": [task.retries for task in dag.tasks],
     "doc": dag.doc_md, "max_active_runs": dag.max_active_runs, "params": sorted(dag.params), "tags": sorted(dag.tags),
@@ -88,11 +91,21 @@ def test_dag_files_are_wiring_only():
 
 AS_OF = """
 import sys
+from datetime import datetime
 from types import SimpleNamespace
 from dags.jobs import AD_IMPRESSIONS, as_of
 told = [SimpleNamespace(extra={"as_of": text}) for text in sys.argv[2:]]
-print(as_of({"as_of": sys.argv[1] or None}, {AD_IMPRESSIONS: told}))
+run = SimpleNamespace(run_after=datetime.fromisoformat("2026-03-01T12:59:59+00:00"))
+print(as_of({"as_of": sys.argv[1] or None}, {AD_IMPRESSIONS: told}, run))
 """
+
+
+def as_of_of_a_run(typed, told, **environ):
+    command = [sys.executable, "-c", AS_OF, typed, *told]
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("CLICKLAKE_")}
+    found = subprocess.run(command, cwd=ROOT, env=clean | environ, capture_output=True, text=True, check=False)
+    assert found.returncode == 0, found.stderr
+    return found.stdout.splitlines()[-1]
 
 
 @pytest.mark.parametrize(
@@ -104,7 +117,26 @@ print(as_of({"as_of": sys.argv[1] or None}, {AD_IMPRESSIONS: told}))
     ],
 )
 def test_as_of_is_what_was_typed_else_what_the_trigger_told_else_the_clocks_last_hour(typed, told, expected):
-    command = [sys.executable, "-c", AS_OF, typed, *told]
-    environ = {name: value for name, value in os.environ.items() if not name.startswith("CLICKLAKE_")}
-    found = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, check=False)
-    assert found.stdout.splitlines()[-1:] == [expected], found.stderr
+    assert as_of_of_a_run(typed, told) == expected
+
+
+def test_with_the_real_clock_every_task_and_try_of_a_run_has_the_hour_before_it_was_due(tmp_path):
+    overlay = tmp_path / "real_clock.toml"
+    overlay.write_text('[clock]\nstated = ""\n')
+    assert as_of_of_a_run("", [], CLICKLAKE_CONF=str(overlay)) == "2026-03-01T12:00:00.000000Z"
+
+
+@pytest.mark.parametrize(
+    ("text", "is_accepted"),
+    [
+        ("2019-11-30T23:00:00Z", True),
+        ("2019-11-30T23:00:00+00:00", True),
+        ("2019-11-30T23:00:00.000Z", True),
+        ("2019-11-30T23:30:00Z", False),
+        ("2019-11-30T23:00:00", False),
+        ("2019-11-30", False),
+        ("2019-11-30T23:00:00Z; touch x", False),
+    ],
+)
+def test_an_as_of_is_a_full_hour_that_states_its_zone(bag, text, is_accepted):
+    assert bool(re.search(bag["pattern"], text)) is is_accepted

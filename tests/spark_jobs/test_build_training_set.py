@@ -3,8 +3,8 @@ from datetime import UTC, datetime, timedelta
 import lmdb
 import pytest
 
-from data_contracts.features import feature_set_path, load_feature_set, training_set_id
-from data_contracts.landing import Event, instant_text
+from data_contracts.features import DAY, Count, feature_set_path, load_feature_set, snapshot_time, training_set_id
+from data_contracts.landing import Event
 from data_contracts.snapshot import META_KEY, SnapshotMeta, entity_key, unpacked_counts
 from data_contracts.tables import TRAINING_SETS
 from spark_jobs import build_training_set, count_events, label_impressions, publish_counts
@@ -86,6 +86,33 @@ def test_the_snapshot_holds_the_same_counts_that_a_training_row_of_then_would(pr
     assert slot == (1, 1, 1, 1)
 
 
+def test_an_impression_without_position_counts_where_a_request_without_one_looks(prepared):
+    publish_counts.main(prepared, NOON + timedelta(hours=4), None)
+    current = prepared.settings.snapshots / "current"
+    default = str(prepared.settings.serving.default_position)
+    with lmdb.open(str(current), subdir=False, readonly=True, lock=False) as environment, environment.begin() as view:
+        assert unpacked_counts(view.get(entity_key("ad_id|position", ["ad-1", default]))) == (1, 0, 1, 0)
+
+
+def test_the_prior_is_made_of_a_window_that_impressions_and_clicks_share():
+    day, week = (Count(("ad_id",), event, window) for event, window in (("clicks", DAY), ("impressions", 7 * DAY)))
+    both = Count(("ad_id",), "impressions", DAY)
+    assert publish_counts._totals([("ad-1", 2, 100, 40)], (day, week, both)) == (40, 2)
+    assert publish_counts._totals([("ad-1", 2, 100)], (day, week)) == (0, 0)
+
+
+@pytest.mark.parametrize("microsecond", [-1, 0, 1])
+def test_spark_and_python_agree_on_the_snapshot_at_the_edge_of_its_publishing(spark, microsecond):
+    shown = NOON + timedelta(minutes=15, microseconds=microsecond)
+    impressions = spark.createDataFrame(
+        [("i", shown, NOON)], "impression_id STRING, timestamp TIMESTAMP, received_at TIMESTAMP"
+    )
+    labels = spark.createDataFrame([("i", NOON, "clicked")], "impression_id STRING, matures_at TIMESTAMP, state STRING")
+    (row,) = build_training_set.mature_impressions(impressions, labels, AS_OF).collect()
+    assert row["snapshot_at"] == snapshot_time(shown.timestamp())
+    assert row["snapshot_at"] == (NOON - timedelta(hours=1 if microsecond < 0 else 0)).timestamp()
+
+
 def test_publishing_keeps_the_snapshot_in_use_and_the_one_before_and_never_goes_back(prepared):
     for hours in (5, 6, 7, 5):
         published = publish_counts.main(prepared, NOON + timedelta(hours=hours), None)
@@ -100,4 +127,3 @@ def test_tiles_of_later_hours_stay_when_earlier_ones_are_made_again(prepared):
     assert count_events.main(prepared, NOON + timedelta(hours=1), None) == before
     with pytest.raises(JobError, match="not a full hour"):
         count_events.main(prepared, NOON + timedelta(minutes=1), None)
-    assert instant_text(AS_OF) == "2026-01-12T00:00:00.000000Z"

@@ -67,9 +67,11 @@ def test_a_label_matures_a_window_and_an_allowance_after_its_impression(spark):
     assert row["matures_at"].replace(tzinfo=UTC).timestamp() == matures_at(START + 7) == START + 7 + 25 * HOUR
 
 
-def test_labels_made_as_of_a_later_time_are_kept(lake, landed):
+def test_an_earlier_as_of_takes_no_label_back_and_labels_what_came_late(lake, landed):
     events = (Event("ad_impressions", NOON, impression(0)), Event("clicks", NOON, click(0)))
     refine_batch(lake.spark, lake.settings.lake, landed(*events))
     assert main(lake, datetime(2026, 1, 12, tzinfo=UTC), None) == "labels: 1 clicked"
-    assert main(lake, datetime(2026, 1, 11, tzinfo=UTC), None) == "labels: already as of a later time"
-    assert lake.read(LABELS).count() == 1
+    refine_batch(lake.spark, lake.settings.lake, landed(Event("ad_impressions", NOON, impression(5))))
+    assert main(lake, datetime(2026, 1, 11, tzinfo=UTC), None) == "labels: 1 clicked, 1 not_clicked"
+    (as_of,) = lake.read(LABELS).selectExpr("unix_seconds(as_of) AS as_of").distinct().collect()
+    assert as_of["as_of"] == datetime(2026, 1, 12, tzinfo=UTC).timestamp()

@@ -44,6 +44,15 @@ def test_a_source_line_that_gave_no_row_keeps_its_own_reason(landed):
     assert (found["error"], found["row"]) == ("expected 5 fields, found 2", None)
 
 
+def test_a_source_line_that_gave_no_row_is_the_same_content_whenever_it_is_imported(landed):
+    events = [
+        Event("clicks", NOON + timedelta(hours=h), None, "log.csv:3", "expected 5 fields, found 2") for h in (0, 9)
+    ]
+    assert len({row["content_hash"] for row in landed(*events).collect()}) == 1
+    others = landed(events[0], Event("clicks", NOON, None, "log.csv:4", "expected 5 fields, found 2"))
+    assert len({row["content_hash"] for row in others.collect()}) == 2
+
+
 def test_a_sealed_segment_is_loaded_once_however_often_the_job_runs(lake):
     writer = LandingWriter(lake.settings.landing, "serving")
     writer.append([Event("ad_impressions", NOON, impression(1)), Event("ad_impressions", NOON, impression(2))])

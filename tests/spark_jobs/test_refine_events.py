@@ -67,6 +67,25 @@ def test_an_ad_told_again_later_keeps_both_rows(lake, refine):
     assert rows(lake, ADS, "topic") == [("t0",), ("t1",)]
 
 
+def test_a_conflict_at_one_time_stays_rejected_when_its_content_is_told_again_later(lake, refine):
+    x, y = ({"ad_id": "ad-1", "topic": topic} for topic in ("x", "y"))
+    events = [Event("ads", NOON, x, "x:1"), Event("ads", NOON, y, "y:1")]
+    refine(*events)
+    ((loser,),) = rows(lake, REJECTED_EVENTS, "origin")
+    told_again = x if loser == "x:1" else y
+    refine(*events, Event("ads", NOON + timedelta(hours=1), told_again, "again:1"))
+    assert rows(lake, REJECTED_EVENTS, "origin", "reason") == [(loser, SAME_ID)]
+    assert lake.read(ADS).count() == 2
+
+
+def test_a_damaged_line_and_one_for_no_table_are_rejected_too(lake, landed, refine):
+    refine(Event("clicks", NOON, click(1)), Event("klicks", NOON, click(2), "log.csv:9"))
+    assert rows(lake, REJECTED_EVENTS, "table_name", "origin", "reason") == [
+        ("unknown", "log.csv:9", "meant for no table of the contract")
+    ]
+    assert rows(lake, CLICKS, "click_id") == [("click-1",)]
+
+
 def test_the_job_refines_what_was_loaded_since_its_last_run(lake):
     writer = LandingWriter(lake.settings.landing, "serving")
     for number in (1, 2):
