@@ -28,6 +28,3 @@ class Calibration:
 
     def as_dict(self) -> dict[str, float]:
         return asdict(self)
-
-
-IDENTITY = Calibration(slope=1.0, intercept=0.0)

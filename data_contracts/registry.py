@@ -27,6 +27,8 @@ PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT
 """MLflow's own patience is minutes of silent retries."""
 
 Outcome = Literal["promote", "refuse", "not_comparable", "wait_for_person"]
+RELEASABLE: tuple[Outcome, ...] = ("wait_for_person", "not_comparable")
+"""Outcomes that a named person may overrule; a refusal is never one."""
 
 
 class RegistryError(RuntimeError):
@@ -35,6 +37,10 @@ class RegistryError(RuntimeError):
 
 class NotPromotableError(RegistryError):
     """The version's verdict does not let it become champion; the message says why."""
+
+
+class ApprovalNeededError(NotPromotableError):
+    """The version's verdict lets it become champion once a named person approves."""
 
 
 @dataclass(frozen=True)
@@ -126,11 +132,6 @@ def challenger(settings: Settings) -> RegisteredVersion | None:
     return _under_alias(settings, CHALLENGER)
 
 
-def previous(settings: Settings) -> RegisteredVersion | None:
-    """The champion before this one, if there was one."""
-    return _under_alias(settings, PREVIOUS)
-
-
 def find_version(settings: Settings, tag: str, value: str) -> RegisteredVersion | None:
     """The newest version whose `tag` is `value`."""
     with _plain_errors():
@@ -162,8 +163,8 @@ def record_verdict(settings: Settings, version: str, verdict: Verdict) -> None:
 def promote(settings: Settings, version: str, approved_by: str = "") -> None:
     """Make `version` the champion and keep the champion before it as `previous`; nothing to do when it already is.
 
-    Its verdict must say `promote`, or `wait_for_person` and a person is named, and must have been reached against the
-    champion of now; NotPromotableError otherwise.
+    Its verdict must say `promote`, or `wait_for_person` or `not_comparable` and a person is named, and must have been
+    reached against the champion of now; NotPromotableError otherwise (ApprovalNeededError when a name would do).
     """
     with _plain_errors():
         client, name = connect(settings), settings.model_name
@@ -189,8 +190,10 @@ def _check_promotable(found: RegisteredVersion, incumbent: str | None, approved_
             f"the verdict on {who} compares version {about} with champion {against or 'none'}, "
             f"but the champion is now {incumbent or 'none'}; evaluate it again"
         )
-    approved = verdict.outcome == "wait_for_person" and approved_by
-    if verdict.outcome != "promote" and not approved:
+    if verdict.outcome in RELEASABLE:
+        if not approved_by:
+            raise ApprovalNeededError(f"{who} is not promoted: {verdict.summary}")
+    elif verdict.outcome != "promote":
         raise NotPromotableError(f"{who} is not promoted: {verdict.summary}")
 
 

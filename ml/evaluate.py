@@ -1,7 +1,8 @@
 """Judges the challenger: python -m ml.evaluate --as-of 2019-11-30T23:00:00Z
 
 Challenger and champion score the challenger's holdout, which is later than all that either has seen, through the
-registered models themselves: what is judged is what is served. The verdict is kept with the version.
+registered models themselves: what is judged is what is served. The rows must be those that the challenger was trained
+from. The verdict is kept with the version.
 """
 
 import sys
@@ -16,12 +17,13 @@ from data_contracts import registry
 from data_contracts.features import FeatureSet
 from data_contracts.registry import RegisteredVersion, RegistryError, Verdict
 from data_contracts.settings import Settings, parsed_instant
+from data_contracts.tables import AD_IMPRESSIONS, TRAINING_SETS
 from ml.command import exit_code, parser
 from ml.gate import Judged, judge
 from ml.metrics import Floats
 from ml.model_run import git_commit
 from ml.splits import Slice
-from ml.training_sets import Holdout, read_holdout
+from ml.training_sets import Holdout, read_holdout, read_training_set, table_versions
 
 
 def evaluate(settings: Settings, as_of: datetime) -> str:
@@ -71,12 +73,22 @@ def verdict_on(settings: Settings, challenger: RegisteredVersion, champion: Regi
         return Verdict("not_comparable", (reason,), (), evidence)
     model = mlflow.pyfunc.load_model(challenger.uri)
     incumbent = mlflow.pyfunc.load_model(champion.uri) if champion else None
-    given = inputs_of(model)
-    if champion and incumbent and (missing := [name for name in inputs_of(incumbent) if name not in given]):
+    given = feature_set_of(model)
+    needed = feature_set_of(incumbent).input_names if incumbent else ()
+    if champion and (missing := [name for name in needed if name not in given.input_names]):
         reason = f"the training set lacks inputs of champion version {champion.version}: {', '.join(missing)}"
         return Verdict("not_comparable", (reason,), (), evidence)
-    window = Slice(start.timestamp(), end.timestamp())
-    holdout = read_holdout(settings, challenger.tags["training_set_id"], given, window)
+    versions = table_versions(settings, (TRAINING_SETS.name, AD_IMPRESSIONS.name))
+    name, trained_on = challenger.tags["training_set_id"], challenger.tags["training_set_checksum"]
+    found = read_training_set(settings, versions, name, given.feature_names).checksum
+    evidence |= {"delta_versions": versions, "training_set_checksum_found": found}
+    if found != trained_on:
+        reason = (
+            f"training set {name} has other rows now than version {challenger.version} was trained from: "
+            f"checksum {found}, not {trained_on}; train again and evaluate that version"
+        )
+        return Verdict("not_comparable", (reason,), (), evidence)
+    holdout = read_holdout(settings, versions, name, given.input_names, Slice(start.timestamp(), end.timestamp()))
     champion_scores = scores_of(incumbent, holdout) if incumbent else None
     judged = Judged(holdout.labels, holdout.users, scores_of(model, holdout), champion_scores, holdout.slices)
     outcome, reasons, slices = judge(judged, settings.gate)
@@ -98,15 +110,14 @@ def _holdout_evidence(settings: Settings, holdout: Holdout) -> dict[str, Any]:
         "rows": len(holdout.labels),
         "clicks": int(holdout.labels.sum()),
         "users": len(set(holdout.users.tolist())),
-        "delta_versions": dict(holdout.versions),
         "gate": asdict(settings.gate),
     }
 
 
-def inputs_of(model: Any) -> tuple[str, ...]:
-    """The inputs of the feature set that travels with a loaded pyfunc."""
+def feature_set_of(model: Any) -> FeatureSet:
+    """The definitions that travel with a loaded pyfunc."""
     feature_set: FeatureSet = model.unwrap_python_model().feature_set
-    return feature_set.input_names
+    return feature_set
 
 
 def scores_of(model: Any, holdout: Holdout) -> Floats:

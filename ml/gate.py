@@ -77,9 +77,8 @@ def unlike_probabilities(scores: Floats) -> str | None:
         return f"{int((~np.isfinite(scores)).sum())} of {len(scores)} scores are not finite numbers"
     if scores.min() < 0 or scores.max() > 1:
         return f"scores reach from {scores.min():g} to {scores.max():g}; a probability lies within 0 and 1"
-    values = np.unique(scores)
-    if len(values) == 2:
-        return f"scores take two values only, {values[0]:g} and {values[1]:g}: class labels, not probabilities"
+    if np.isin(scores, (0, 1)).all():
+        return "every score is 0 or 1: class labels, not probabilities"
     return None
 
 

@@ -38,8 +38,8 @@ def normalized_entropy(labels: Labels, probabilities: Floats) -> float:
 
     NaN when the rows are all clicked or all not: then there is nothing to explain.
     """
-    base = entropy(float(labels.sum()), len(labels))
-    return log_loss(labels, probabilities) / base if base > 0 else math.nan
+    best_constant = entropy(float(labels.sum()), len(labels))
+    return log_loss(labels, probabilities) / best_constant if best_constant > 0 else math.nan
 
 
 def calibration_ratio(labels: Labels, probabilities: Floats) -> float:
@@ -133,9 +133,9 @@ def normalized_entropy_interval(
     sums = bootstrap_sums(users, columns, rounds, seed)
     if np.isnan(sums).any():
         return -math.inf, math.inf
-    bases = np.array([entropy(clicks, rows) * rows for _, clicks, rows in sums])
+    best_constants = np.array([entropy(clicks, rows) * rows for _, clicks, rows in sums])
     with np.errstate(divide="ignore"):
-        return interval_95(sums[:, 0] / bases)
+        return interval_95(sums[:, 0] / best_constants)
 
 
 def relative_entropy_change(labels: Labels, challenger: Floats, champion: Floats) -> float:

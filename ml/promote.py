@@ -1,7 +1,7 @@
 """Asks for the challenger's promotion: python -m ml.promote --as-of 2019-11-30T23:00:00Z
 
-A refusal is a result, not a failure: it is printed and the exit status is 0. A verdict that waits for a person is
-released by naming one: --approved-by NAME.
+A refusal is a result, not a failure: it is printed and the exit status is 0. A verdict of wait_for_person or
+not_comparable is released by naming who takes responsibility: --approved-by NAME. A verdict of refuse never is.
 """
 
 import sys
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from data_contracts import registry
-from data_contracts.registry import NotPromotableError
+from data_contracts.registry import ApprovalNeededError, NotPromotableError
 from data_contracts.settings import Settings
 from ml.command import exit_code, parser
 from ml.evaluate import challenger_of
@@ -22,8 +22,8 @@ def promote(settings: Settings, as_of: datetime, approved_by: str = "") -> str:
     try:
         registry.promote(settings, challenger.version, approved_by)
     except NotPromotableError as refusal:
-        waits = challenger.verdict and challenger.verdict.outcome == "wait_for_person"
-        way = "\nwhoever has looked at it releases it with --approved-by NAME" if waits else ""
+        command = f"python -m ml.promote --as-of {as_of.isoformat()} --approved-by NAME"
+        way = f"\nwhoever has looked at it releases it: {command}" if isinstance(refusal, ApprovalNeededError) else ""
         serving = f"version {before} stays champion" if before else "there is still no champion"
         return f"NOT PROMOTED: {refusal}{way}\n{serving}"
     if before == challenger.version:
@@ -34,7 +34,9 @@ def promote(settings: Settings, as_of: datetime, approved_by: str = "") -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = parser(__doc__)
-    options.add_argument("--approved-by", default="", help="who takes responsibility for a verdict of wait_for_person")
+    options.add_argument(
+        "--approved-by", default="", help="who releases a verdict of wait_for_person or not_comparable"
+    )
     chosen = options.parse_args(arguments)
     return exit_code(lambda settings: promote(settings, chosen.as_of, chosen.approved_by))
 

@@ -3,6 +3,10 @@
 Trees are fitted on the oldest slice, stopped on a later one, calibrated on a later one still and measured on the
 newest. The same rows, settings and code give the same model bytes; then the version that is there already becomes the
 challenger again and no new one is made.
+
+The run's parameters hold, as data_version.TABLE, the Delta version of every table that the training set rests on
+(ad_impressions, clicks, labels, count_tiles, training_sets) as seen when training began. The rows were read from that
+version of training_sets; the other tables may have grown since the training set was built from them.
 """
 
 import hashlib
@@ -31,7 +35,7 @@ from ml.model_run import (
     register,
 )
 from ml.splits import Rows, Slice, rows_by_slice, time_slices
-from ml.training_sets import TrainingSet, read_training_set
+from ml.training_sets import RESTS_ON, TrainingSet, read_training_set, table_versions
 from ml.trees import fitted_trees, margins, tree_parameters
 
 
@@ -39,7 +43,8 @@ def train(settings: Settings, as_of: datetime) -> str:
     """Train, log and register; the new (or found) version is the challenger. Gives a summary for people."""
     feature_set = load_feature_set(feature_set_path(settings.features.feature_set))
     name = training_set_id(feature_set.hash, as_of)
-    training_set = read_training_set(settings, name, feature_set.feature_names)
+    versions = table_versions(settings, RESTS_ON)
+    training_set = read_training_set(settings, versions, name, feature_set.feature_names)
     slices = time_slices(as_of.timestamp(), float(training_set.timestamps[0]), settings.training)
     rows = rows_by_slice(training_set.timestamps, training_set.labels, slices)
     recipe = training_recipe(training_set, name, settings.training)
@@ -63,7 +68,7 @@ def train(settings: Settings, as_of: datetime) -> str:
         "recipe": recipe,
     }
     with model_run(settings.model_name, name):
-        log_evidence(model, settings.training, slices, training_set.versions, tags)
+        log_evidence(model, settings.training, slices, versions, tags)
         log_metrics(by_slice)
         holdout = rows["holdout"]
         title, ratio = f"{settings.model_name} on the holdout", by_slice["holdout"]["calibration_ratio"]
@@ -103,7 +108,7 @@ def log_evidence(
     mlflow.log_params(tree_parameters(training) | asdict(training))
     mlflow.log_params({"trees": model.trees.num_boosted_rounds(), **model.calibration.as_dict()})
     mlflow.log_params({f"{part}_slice": str(bounds) for part, bounds in slices.items()})
-    mlflow.log_params({f"delta_version_of_{table}": found for table, found in versions.items()})
+    mlflow.log_params({f"data_version.{table}": found for table, found in versions.items()})
     mlflow.log_params({"git_commit": git_commit(), **tags})
 
 

@@ -1,4 +1,4 @@
-"""Reads a training set from the lake, with the version of each table it was read from."""
+"""Reads a training set from the lake, at stated versions of its tables."""
 
 import contextlib
 import hashlib
@@ -16,11 +16,13 @@ from numpy.typing import NDArray
 from data_contracts.lake import open_lake
 from data_contracts.render import quoted
 from data_contracts.settings import Settings
-from data_contracts.tables import AD_IMPRESSIONS, TRAINING_SETS
+from data_contracts.tables import AD_IMPRESSIONS, CLICKS, COUNT_TILES, LABELS, TRAINING_SETS
 from ml.metrics import Codes, Floats, Labels
 from ml.splits import Slice
 
 Texts = NDArray[np.object_]
+RESTS_ON = tuple(table.name for table in (AD_IMPRESSIONS, CLICKS, LABELS, COUNT_TILES, TRAINING_SETS))
+"""The tables that decide what is in a training set."""
 
 
 class TrainingSetError(ValueError):
@@ -29,17 +31,12 @@ class TrainingSetError(ValueError):
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """Rows in order of time: features (rows, features), labels, times (epoch seconds), users as codes from 0.
-
-    `versions` is the Delta version of each table read, `checksum` the SHA-256 of the rows.
-    """
+    """Rows in order of time: features (rows, features), labels, times (epoch seconds); `checksum` is the SHA-256 of all
+    of them and of the impression ids."""
 
     features: NDArray[np.float32]
     labels: Labels
     timestamps: Floats
-    users: Codes
-    impression_ids: Texts
-    versions: Mapping[str, int]
     checksum: str
 
 
@@ -52,15 +49,18 @@ class Holdout:
     labels: Labels
     users: Codes
     slices: Mapping[str, Texts]
-    versions: Mapping[str, int]
 
 
-def read_training_set(settings: Settings, training_set_id: str, feature_names: Sequence[str]) -> TrainingSet:
-    """All rows of a training set. Raises TrainingSetError when it is absent or was built from other features."""
-    versions = table_versions(settings, [TRAINING_SETS.name])
+def read_training_set(
+    settings: Settings, versions: Mapping[str, int], training_set_id: str, feature_names: Sequence[str]
+) -> TrainingSet:
+    """All rows of a training set, at the table's version in `versions`.
+
+    Raises TrainingSetError when it is absent or was built from other features.
+    """
     rows = _rows(
         settings,
-        f"SELECT impression_id, user_id, epoch_us(timestamp) / 1e6 AS seconds, clicked, features "
+        f"SELECT impression_id, epoch_us(timestamp) / 1e6 AS seconds, clicked, features "
         f"FROM {_pinned(settings, versions, TRAINING_SETS.name)} WHERE training_set_id = ? "
         f"ORDER BY timestamp, impression_id",
         [training_set_id],
@@ -71,22 +71,27 @@ def read_training_set(settings: Settings, training_set_id: str, feature_names: S
         )
     features = _matrix(rows.column("features"), feature_names, training_set_id)
     labels, timestamps = _column(rows, "clicked").astype(np.int8), _column(rows, "seconds")
-    impression_ids, users = _column(rows, "impression_id"), _codes(_column(rows, "user_id"))
-    checksum = hashlib.sha256("\n".join(impression_ids).encode())
+    checksum = hashlib.sha256("\n".join(_column(rows, "impression_id")).encode())
     for column in (features, labels, timestamps):
         checksum.update(column.tobytes())
-    return TrainingSet(features, labels, timestamps, users, impression_ids, versions, checksum.hexdigest())
+    return TrainingSet(features, labels, timestamps, checksum.hexdigest())
 
 
-def read_holdout(settings: Settings, training_set_id: str, input_names: Sequence[str], window: Slice) -> Holdout:
-    """The rows of a training set shown in `window`, with the slice columns that conf [gate] names from ad_impressions.
+def read_holdout(
+    settings: Settings,
+    versions: Mapping[str, int],
+    training_set_id: str,
+    input_names: Sequence[str],
+    window: Slice,
+) -> Holdout:
+    """The rows of a training set shown in `window`, with the slice columns that conf [gate] names from ad_impressions,
+    both tables at their version in `versions`.
 
     Raises TrainingSetError when there are none, or on a slice column that ad_impressions does not have.
     """
     columns = settings.gate.slice_columns
     if unknown := set(columns) - set(AD_IMPRESSIONS.column_names):
         raise TrainingSetError(f"conf [gate] slice_columns: ad_impressions has no column {', '.join(sorted(unknown))}")
-    versions = table_versions(settings, [TRAINING_SETS.name, AD_IMPRESSIONS.name])
     inputs = "".join(f", inputs[{quoted(name)}] AS {_identifier('input', name)}" for name in input_names)
     slices = "".join(
         f", coalesce(shown.{_identifier(name)}::VARCHAR, 'unknown') AS {_identifier('slice', name)}" for name in columns
@@ -107,7 +112,6 @@ def read_holdout(settings: Settings, training_set_id: str, input_names: Sequence
         _column(rows, "clicked").astype(np.int8),
         _codes(_column(rows, "user_id")),
         {name: _column(rows, f"slice {name}") for name in columns},
-        versions,
     )
 
 

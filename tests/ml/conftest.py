@@ -19,7 +19,7 @@ from data_contracts.settings import Settings, load
 from ml.model_run import FittedModel, log_model, model_run, signature
 from ml.splits import rows_by_slice
 from ml.train import fitted_model, instant
-from ml.training_sets import TrainingSet, read_training_set
+from ml.training_sets import TrainingSet, read_training_set, table_versions
 from tests.ml import learnable_market as market
 from tests.ml.learnable_market import Laboratory
 
@@ -31,6 +31,12 @@ def fitted(settings: Settings, training_set: TrainingSet, as_of: datetime) -> Fi
     slices = market.training_slices(settings, as_of)
     rows = rows_by_slice(training_set.timestamps, training_set.labels, slices)
     return fitted_model(training_set, rows, market.feature_set(), settings.training)
+
+
+def training_set_as_of(settings: Settings, as_of: datetime) -> TrainingSet:
+    versions = table_versions(settings, ["training_sets"])
+    name = training_set_id(market.feature_set().hash, as_of)
+    return read_training_set(settings, versions, name, market.feature_set().feature_names)
 
 
 def bad_models(
@@ -58,8 +64,8 @@ def laboratory(tmp_path_factory: pytest.TempPathFactory) -> Laboratory:
     folder = tmp_path_factory.mktemp("laboratory")
     settings = load({"CLICKLAKE_HOME": str(folder / "home"), "CLICKLAKE_CONF": str(market.TEST_CONF)})
     market.write_market(settings)
-    name = training_set_id(market.feature_set().hash, market.FIRST_AS_OF)
-    training_set = read_training_set(settings, name, market.feature_set().feature_names)
+    training_sets = {as_of: training_set_as_of(settings, as_of) for as_of in (market.FIRST_AS_OF, market.SECOND_AS_OF)}
+    training_set = training_sets[market.FIRST_AS_OF]
     good = fitted(settings, training_set, market.FIRST_AS_OF)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder / 'store.db'}")
@@ -78,7 +84,8 @@ def laboratory(tmp_path_factory: pytest.TempPathFactory) -> Laboratory:
                 input_example=pd.DataFrame([dict.fromkeys(market.feature_set().input_names, 1.0)]),
                 pip_requirements=["mlflow"],
             ).model_uri
-    return Laboratory(settings, folder / "store.db", training_set, good, models)
+    checksums = {as_of: found.checksum for as_of, found in training_sets.items()}
+    return Laboratory(settings, folder / "store.db", training_set, good, checksums, models)
 
 
 @pytest.fixture
@@ -104,7 +111,7 @@ def add_version(laboratory: Laboratory, store: MlflowClient) -> Callable[..., st
         tags = {
             "as_of": as_of.isoformat(),
             "training_set_id": training_set_id(market.feature_set().hash, as_of),
-            "training_set_checksum": "not needed here",
+            "training_set_checksum": laboratory.checksums[as_of],
             "trained_through": instant(slices["calibration"].end),
             "holdout_start": instant(slices["holdout"].start),
             "holdout_end": instant(slices["holdout"].end),

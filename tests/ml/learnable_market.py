@@ -13,7 +13,7 @@ from deltalake import write_deltalake
 
 from data_contracts.features import FeatureSet, feature_set_path, load_feature_set, training_set_id
 from data_contracts.settings import Settings
-from data_contracts.tables import AD_IMPRESSIONS
+from data_contracts.tables import AD_IMPRESSIONS, CLICKS, COUNT_TILES, LABELS
 from ml.model_run import FittedModel
 from ml.splits import Slice, time_slices
 from ml.training_sets import TrainingSet
@@ -34,6 +34,8 @@ ARROW = {
     "TIMESTAMP": MOMENT,
     "DATE": pa.date32(),
     "INT": pa.int32(),
+    "BIGINT": pa.int64(),
+    "BOOLEAN": pa.bool_(),
     "DOUBLE": pa.float64(),
     "MAP<STRING,STRING>": pa.map_(pa.string(), pa.string()),
 }
@@ -86,8 +88,13 @@ def impressions() -> tuple[Mapping[str, Any], ...]:
 
 
 def write_market(settings: Settings) -> None:
-    """ad_impressions, and a training set of each as_of, as Delta tables."""
+    """ad_impressions, a training set of each as_of, and the tables between without rows, as Delta tables; no two stand
+    at the same version."""
     write_impressions(settings, impressions())
+    for table, version in ((CLICKS, 2), (LABELS, 3), (COUNT_TILES, 4)):
+        rowless = pa.schema([(column.name, ARROW[column.type]) for column in table.columns]).empty_table()
+        for _ in range(version + 1):
+            write_deltalake(settings.lake / table.name, rowless, mode="append")
     for as_of in (FIRST_AS_OF, SECOND_AS_OF):
         mature = [row for row in impressions() if row["timestamp"] + timedelta(hours=25) <= as_of]
         write_training_set(settings, mature, as_of)
@@ -128,10 +135,12 @@ def training_slices(settings: Settings, as_of: datetime) -> dict[str, Slice]:
 
 @dataclass(frozen=True)
 class Laboratory:
-    """A lake, a store, a model fitted as of FIRST_AS_OF, and the URIs of logged models by name."""
+    """A lake, a store, the training set and the model fitted as of FIRST_AS_OF, the checksum of each as_of's training
+    set, and the URIs of logged models by name."""
 
     settings: Settings
     store: Path
     training_set: TrainingSet
     model: FittedModel
+    checksums: Mapping[datetime, str]
     models: Mapping[str, str]

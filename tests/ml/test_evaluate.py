@@ -1,10 +1,13 @@
 """The gate at work on registered models and a real lake."""
 
 import json
+import shutil
 from collections.abc import Callable
+from pathlib import Path
 
 import mlflow
 import pytest
+from deltalake import DeltaTable
 from mlflow import MlflowClient
 
 from data_contracts import registry
@@ -12,6 +15,7 @@ from data_contracts.registry import Verdict
 from data_contracts.settings import load
 from ml import evaluate
 from tests.ml import learnable_market as market
+from tests.ml.learnable_market import Laboratory
 
 FIRST, SECOND = market.FIRST_AS_OF, market.SECOND_AS_OF
 
@@ -120,6 +124,44 @@ def test_a_champion_whose_inputs_the_training_set_lacks_is_not_comparable(add_ve
     verdict = verdict_as_of(SECOND.isoformat())
     assert verdict.outcome == "not_comparable"
     assert "device_type_impressions_1d" in verdict.summary
+
+
+@pytest.fixture
+def own_lake(laboratory: Laboratory, store: MlflowClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the laboratory's lake that the mains use, to be written to."""
+    shutil.copytree(laboratory.settings.home, tmp_path / "home")
+    monkeypatch.setenv("CLICKLAKE_HOME", str(tmp_path / "home"))
+    return load().lake
+
+
+def rewrite_one_label(lake: Path, clicked: str) -> None:
+    which = "impression_id = 'impression-000007'"
+    DeltaTable(lake / "training_sets").update(updates={"clicked": clicked}, predicate=which)
+
+
+def test_a_training_set_of_other_rows_than_trained_from_is_not_comparable(
+    add_version: Callable[..., str], laboratory: Laboratory, own_lake: Path
+) -> None:
+    add_version("good", FIRST, "challenger")
+    rewrite_one_label(own_lake, "1 - clicked")
+    verdict = verdict_as_of(FIRST.isoformat())
+    assert verdict.outcome == "not_comparable"
+    trained_on, found = laboratory.checksums[FIRST], verdict.evidence["training_set_checksum_found"]
+    assert f"than version 1 was trained from: checksum {found}, not {trained_on}; train again" in verdict.summary
+    assert verdict.evidence["training_set_checksum"] == trained_on != found
+    assert verdict.evidence["delta_versions"] == {"training_sets": 2, "ad_impressions": 0}
+    assert verdict.slices == ()
+
+
+def test_a_training_set_built_again_of_the_same_rows_is_judged(
+    add_version: Callable[..., str], laboratory: Laboratory, own_lake: Path
+) -> None:
+    add_version("good", FIRST, "challenger")
+    rewrite_one_label(own_lake, "clicked")
+    verdict = verdict_as_of(FIRST.isoformat())
+    assert verdict.outcome == "promote"
+    assert verdict.evidence["training_set_checksum_found"] == laboratory.checksums[FIRST]
+    assert verdict.evidence["delta_versions"] == {"training_sets": 2, "ad_impressions": 0}
 
 
 def test_a_champion_is_not_judged_against_itself(

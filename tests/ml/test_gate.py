@@ -101,7 +101,7 @@ def test_a_slice_with_few_clicks_is_not_judged_and_that_is_said(judged: Judged, 
 def test_a_gain_too_good_to_be_true_waits_for_a_person(judged: Judged, gate: Gate) -> None:
     leaked = np.where(judged.labels == 1, 0.6, 0.045)
     leaked = leaked * judged.labels.sum() / leaked.sum()
-    outcome, reasons, _ = judge(replace(judged, challenger=leaked + judged.challenger * 1e-6), gate)
+    outcome, reasons, _ = judge(replace(judged, challenger=leaked), gate)
     assert outcome == "wait_for_person"
     assert "usually a leak, so a person must look" in reasons[0]
 
@@ -123,8 +123,8 @@ def test_a_refusal_outweighs_waiting_for_a_person(judged: Judged, gate: Gate) ->
         (lambda scores: np.where(scores == scores[0], np.nan, scores), "are not finite numbers"),
         (lambda scores: scores - 0.05, "a probability lies within 0 and 1"),
         (lambda scores: scores * 10, "a probability lies within 0 and 1"),
-        (lambda scores: (scores > 0.1).astype(float), "scores take two values only, 0 and 1: class labels"),
-        (lambda scores: np.where(scores > 0.1, 0.2, 0.05), "scores take two values only, 0.05 and 0.2"),
+        (lambda scores: (scores > 0.1).astype(float), "every score is 0 or 1: class labels, not probabilities"),
+        (lambda scores: np.zeros(ROWS), "every score is 0 or 1: class labels, not probabilities"),
     ],
 )
 def test_what_is_no_probability_is_refused(judged: Judged, gate: Gate, spoil: Any, reason: str) -> None:
@@ -137,6 +137,13 @@ def test_what_is_no_probability_is_refused(judged: Judged, gate: Gate, spoil: An
 def test_a_constant_is_a_probability(judged: Judged, gate: Gate) -> None:
     constant = np.full(ROWS, judged.labels.mean())
     assert judge(replace(judged, challenger=constant), gate)[0] == "promote"
+
+
+def test_two_values_are_probabilities_when_they_are_not_class_labels(gate: Gate) -> None:
+    random = np.random.default_rng(5)
+    scores = random.choice([0.004, 0.006], ROWS)
+    labels = (random.random(ROWS) < scores).astype(np.int8)
+    assert judge(Judged(labels, random.integers(3000, size=ROWS), scores, None, {}), gate)[0] == "promote"
 
 
 def test_numbers_without_clicks_are_absent_not_infinite(judged: Judged, gate: Gate) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 from mlflow import MlflowClient
 
-from data_contracts.registry import Verdict, record_verdict
+from data_contracts.registry import Outcome, Verdict, record_verdict
 from data_contracts.settings import load
 from ml import evaluate, promote
 from tests.ml import learnable_market as market
@@ -53,18 +53,48 @@ def test_a_refusal_is_a_result_in_plain_words(
     assert said.endswith("there is still no champion\n")
 
 
-def test_a_verdict_that_waits_for_a_person_is_released_by_naming_one(
-    add_version: Callable[..., str], store: MlflowClient, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("outcome", ["wait_for_person", "not_comparable"])
+def test_a_verdict_that_a_person_may_release_says_how_and_is_released_by_naming_one(
+    add_version: Callable[..., str], store: MlflowClient, capsys: pytest.CaptureFixture[str], outcome: Outcome
 ) -> None:
     version = add_version("good", market.FIRST_AS_OF, "challenger")
     evidence = {"challenger_version": version, "champion_version": None}
-    record_verdict(load(), version, Verdict("wait_for_person", ("too good",), (), evidence))
+    record_verdict(load(), version, Verdict(outcome, ("look at it",), (), evidence))
     assert promote.main(["--as-of", FIRST]) == 0
     assert aliases(store) == {"challenger": "1"}
-    assert "--approved-by" in capsys.readouterr().out
+    assert capsys.readouterr().out == (
+        f"NOT PROMOTED: version 1 of ad_ctr is not promoted: {outcome}: look at it\n"
+        "whoever has looked at it releases it: "
+        "python -m ml.promote --as-of 2026-01-06T01:00:00+00:00 --approved-by NAME\n"
+        "there is still no champion\n"
+    )
     assert promote.main(["--as-of", FIRST, "--approved-by", "Ada"]) == 0
     assert aliases(store) == {"challenger": "1", "champion": "1"}
     assert store.get_model_version("ad_ctr", "1").tags["approved_by"] == "Ada"
+
+
+def test_a_champion_whose_inputs_are_gone_is_replaced_once_a_person_approves(
+    add_version: Callable[..., str], store: MlflowClient
+) -> None:
+    add_version("wider features", market.FIRST_AS_OF, "champion")
+    add_version("good", market.SECOND_AS_OF, "challenger")
+    assert evaluate.main(["--as-of", SECOND]) == 0
+    assert promote.main(["--as-of", SECOND]) == 0
+    assert aliases(store) == {"champion": "1", "challenger": "2"}
+    assert promote.main(["--as-of", SECOND, "--approved-by", "Ada"]) == 0
+    assert aliases(store) == {"champion": "2", "challenger": "2", "previous": "1"}
+    assert store.get_model_version("ad_ctr", "2").tags["approved_by"] == "Ada"
+
+
+def test_nobody_releases_a_refusal_and_no_way_to_is_offered(
+    add_version: Callable[..., str], store: MlflowClient, capsys: pytest.CaptureFixture[str]
+) -> None:
+    add_version("uncalibrated", market.FIRST_AS_OF, "challenger")
+    assert evaluate.main(["--as-of", FIRST]) == 0
+    assert promote.main(["--as-of", FIRST, "--approved-by", "Ada"]) == 0
+    assert aliases(store) == {"challenger": "1"}
+    assert "--approved-by" not in capsys.readouterr().out
+    assert "approved_by" not in store.get_model_version("ad_ctr", "1").tags
 
 
 def test_a_challenger_that_was_not_evaluated_is_not_promoted(

@@ -59,7 +59,13 @@ def test_one_run_holds_the_training_whole(trained: Trained, laboratory: Laborato
     assert 0.9 < metrics["holdout_normalized_entropy"] < 0.99
     assert 0.8 < metrics["holdout_calibration_ratio"] < 1.2
     assert params["holdout_slice"] == "[2026-01-04T00:00:00Z, 2026-01-05T00:00:00Z)"
-    assert params["delta_version_of_training_sets"] == "1"
+    assert {name: found for name, found in params.items() if name.startswith("data_version.")} == {
+        "data_version.ad_impressions": "0",
+        "data_version.clicks": "2",
+        "data_version.labels": "3",
+        "data_version.count_tiles": "4",
+        "data_version.training_sets": "1",
+    }
     assert params["max_depth"] == "3"
     assert params["objective"] == "binary:logistic"
     assert len(params["git_commit"]) >= 40 or params["git_commit"].startswith("unknown")

@@ -1,5 +1,6 @@
 """Reading a training set: what comes back, from which version, and what is said when it is not there."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 from data_contracts.features import training_set_id
 from data_contracts.settings import Settings
 from ml.splits import Slice
-from ml.training_sets import TrainingSetError, read_holdout, read_training_set, table_versions
+from ml.training_sets import Holdout, TrainingSet, TrainingSetError, read_holdout, read_training_set, table_versions
 from tests.ml import learnable_market as market
 from tests.ml.learnable_market import Laboratory
 
@@ -16,9 +17,17 @@ NAME = training_set_id(market.feature_set().hash, market.FIRST_AS_OF)
 DAY_4 = Slice(market.START.timestamp() + 3 * 86400, market.START.timestamp() + 4 * 86400)
 
 
+def training_set_of(settings: Settings, name: str, feature_names: Sequence[str]) -> TrainingSet:
+    return read_training_set(settings, table_versions(settings, ["training_sets"]), name, feature_names)
+
+
+def holdout_of(settings: Settings, name: str, window: Slice) -> Holdout:
+    versions = table_versions(settings, ["training_sets", "ad_impressions"])
+    return read_holdout(settings, versions, name, market.feature_set().input_names, window)
+
+
 def test_rows_come_in_order_of_time_as_the_model_reads_them(laboratory: Laboratory) -> None:
     rows, expected = laboratory.training_set, market.impressions()
-    assert rows.impression_ids[:2].tolist() == ["impression-000000", "impression-000001"]
     assert len(rows.labels) == 4 * market.IMPRESSIONS_PER_DAY + 1  # one more matures at this very instant
     assert rows.labels[:50].tolist() == [row["clicked"] for row in expected[:50]]
     assert rows.timestamps[1] == market.START.timestamp() + 86400 / market.IMPRESSIONS_PER_DAY
@@ -27,8 +36,9 @@ def test_rows_come_in_order_of_time_as_the_model_reads_them(laboratory: Laborato
 
 
 def test_rows_of_one_user_share_a_code(laboratory: Laboratory) -> None:
-    users = [row["user_id"] for row in market.impressions()[:200]]
-    codes = laboratory.training_set.users[:200].tolist()
+    day_4 = market.impressions()[3 * market.IMPRESSIONS_PER_DAY : 4 * market.IMPRESSIONS_PER_DAY]
+    users = [row["user_id"] for row in day_4]
+    codes = holdout_of(laboratory.settings, NAME, DAY_4).users.tolist()
     assert len(set(codes)) == len(set(users)) == len(set(zip(codes, users, strict=True)))
 
 
@@ -40,12 +50,12 @@ def test_the_checksum_sees_a_changed_label(settings: Settings) -> None:
         lake = replace(settings, home=settings.home / home)
         market.write_training_set(lake, rows, market.FIRST_AS_OF)
         market.write_impressions(lake, rows)
-        checksums.append(read_training_set(lake, NAME, market.feature_set().feature_names).checksum)
+        checksums.append(training_set_of(lake, NAME, market.feature_set().feature_names).checksum)
     assert checksums[0] == checksums[2] != checksums[1]
 
 
 def test_the_holdout_is_its_window_with_inputs_and_slices(laboratory: Laboratory) -> None:
-    holdout = read_holdout(laboratory.settings, NAME, market.feature_set().input_names, DAY_4)
+    holdout = holdout_of(laboratory.settings, NAME, DAY_4)
     expected = market.impressions()[3 * market.IMPRESSIONS_PER_DAY : 4 * market.IMPRESSIONS_PER_DAY]
     assert holdout.labels.tolist() == [row["clicked"] for row in expected]
     assert holdout.inputs.to_dict("records")[3] == expected[3]["inputs"]
@@ -61,36 +71,47 @@ def test_versions_are_those_of_the_delta_logs(laboratory: Laboratory) -> None:
     }
 
 
+def test_what_is_written_later_is_not_read(settings: Settings) -> None:
+    rows = market.impressions()[:3]
+    market.write_training_set(settings, rows[:2], market.FIRST_AS_OF)
+    market.write_impressions(settings, rows)
+    versions = table_versions(settings, ["training_sets", "ad_impressions"])
+    market.write_training_set(settings, rows[2:], market.FIRST_AS_OF)
+    definitions, whole = market.feature_set(), Slice(0, DAY_4.end)
+    assert len(read_training_set(settings, versions, NAME, definitions.feature_names).labels) == 2
+    assert len(read_holdout(settings, versions, NAME, definitions.input_names, whole).labels) == 2
+
+
 def test_an_impression_that_is_gone_is_kept_under_unknown(settings: Settings) -> None:
     rows = market.impressions()[:3]
     market.write_training_set(settings, rows, market.FIRST_AS_OF)
     market.write_impressions(settings, rows[:1])
-    holdout = read_holdout(settings, NAME, market.feature_set().input_names, Slice(0, DAY_4.end))
+    holdout = holdout_of(settings, NAME, Slice(0, DAY_4.end))
     assert holdout.slices["position"].tolist() == [str(rows[0]["position"]), "unknown", "unknown"]
     assert holdout.labels.tolist() == [row["clicked"] for row in rows]
 
 
 def test_a_training_set_not_built_is_an_error_that_says_how_to_build_it(laboratory: Laboratory) -> None:
     with pytest.raises(TrainingSetError, match=r"no row of absent; build it with python -m spark_jobs.build"):
-        read_training_set(laboratory.settings, "absent", market.feature_set().feature_names)
+        training_set_of(laboratory.settings, "absent", market.feature_set().feature_names)
 
 
 def test_a_lake_without_the_table_is_an_error(settings: Settings) -> None:
     with pytest.raises(TrainingSetError, match="the lake has no table training_sets yet"):
-        read_training_set(settings, NAME, market.feature_set().feature_names)
+        training_set_of(settings, NAME, market.feature_set().feature_names)
 
 
 def test_rows_of_other_features_are_an_error(laboratory: Laboratory) -> None:
     with pytest.raises(TrainingSetError, match=r"has rows of \[12\] features, its feature set defines 2"):
-        read_training_set(laboratory.settings, NAME, ["one", "two"])
+        training_set_of(laboratory.settings, NAME, ["one", "two"])
 
 
 def test_an_empty_window_is_an_error(laboratory: Laboratory) -> None:
     with pytest.raises(TrainingSetError, match=r"no row of .* shown in"):
-        read_holdout(laboratory.settings, NAME, market.feature_set().input_names, Slice(0.0, 1.0))
+        holdout_of(laboratory.settings, NAME, Slice(0.0, 1.0))
 
 
 def test_a_slice_column_that_impressions_do_not_have_is_an_error(laboratory: Laboratory) -> None:
     gate = replace(laboratory.settings.gate, slice_columns=("position", "weather"))
     with pytest.raises(TrainingSetError, match=r"slice_columns: ad_impressions has no column weather"):
-        read_holdout(replace(laboratory.settings, gate=gate), NAME, market.feature_set().input_names, DAY_4)
+        holdout_of(replace(laboratory.settings, gate=gate), NAME, DAY_4)
