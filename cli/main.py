@@ -87,7 +87,9 @@ def sql(
 def import_(
     mapping: Annotated[Path, typer.Argument(help="TOML: source columns to contract columns (conf/imports/obd.toml).")],
     source: Annotated[Path, typer.Argument(help="The log to import, for example data/obd_small.tar.gz.")],
-    again: Annotated[bool, typer.Option("--again", help="Read it again even if it was imported before.")] = False,
+    again: Annotated[
+        bool, typer.Option("--again", help="Import even if it was imported before; the tables end the same.")
+    ] = False,
 ) -> None:
     """Bring a log of another system into landing, the way live events take; what is there already adds nothing."""
     from cli.import_log import import_log

@@ -16,6 +16,8 @@ from cli.errors import CommandError
 
 PYTHON = (3, 11)
 LEAST_JAVA = 17
+# Else every Java keeps a file of counters in /tmp/hsperfdata_<user>, which a killed one leaves.
+NO_COUNTERS = "-XX:-UsePerfData"
 JAVA_ADVICE = "install one (Debian: apt-get install openjdk-17-jre-headless) or point JAVA_HOME at it"
 
 
@@ -42,7 +44,7 @@ def require_java(environ: Mapping[str, str] = os.environ) -> None:
     if java is None:
         raise CommandError(f"Java 17 or newer is needed, and no java is on PATH: {JAVA_ADVICE}")
     try:
-        spoken = subprocess.run([java, "-version"], capture_output=True, text=True, check=False).stderr
+        spoken = subprocess.run([java, NO_COUNTERS, "-version"], capture_output=True, text=True, check=False).stderr
     except OSError as error:
         raise CommandError(
             f"Java 17 or newer is needed, and {java} does not run ({error.strerror}): {JAVA_ADVICE}"

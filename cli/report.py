@@ -46,10 +46,11 @@ def show_champion(settings: Settings, console: Console) -> str | None:
         raise CommandError(str(error)) from None
     if found is None:
         why = judged.verdict.summary if judged and judged.verdict else "no version was judged"
-        console.print(f"\n[bold]no champion of {settings.model_name}[/]: the prior CTR is served ({why})")
+        console.print(f"\n[bold]no champion of {settings.model_name}[/]: the prior CTR is served")
+        _indented(console, why)
         return None
     numbers = ", ".join(f"{words} {found.metrics[name]:.4f}" for name, words in SHOWN_METRICS.items())
-    console.print(f"\n[bold]champion[/] {found.name} version {found.version}: holdout {numbers}")
+    console.print(f"\n[bold]champion[/] {found.name} version {found.version}: holdout {numbers}", soft_wrap=True)
     _indented(console, f"{settings.mlflow_url}/#/models/{found.name}/versions/{found.version}")
     if found.verdict:
         _indented(console, found.verdict.summary)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cli.jars import ROOT
+from cli.preflight import NO_COUNTERS
 from data_contracts.settings import Settings
 
 BIN = Path(sys.prefix) / "bin"
@@ -85,7 +86,7 @@ def _spark(settings: Settings) -> Service:
         port=port,
         port_key="services.spark_port",
         # SPARK_REMOTE must never reach the server: it takes it for a contradiction of its own master.
-        environment={"SPARK_HOME": str(SPARK_HOME), "SPARK_LOCAL_IP": host},
+        environment={"SPARK_HOME": str(SPARK_HOME), "SPARK_LOCAL_IP": host, "SPARK_LAUNCHER_OPTS": NO_COUNTERS},
         steady_seconds=12,
     )
 

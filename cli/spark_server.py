@@ -1,9 +1,16 @@
 """The Spark Connect server's properties: the only JVM of the platform, with Delta, bound to the platform's host."""
 
+import shutil
 from pathlib import Path
 
 from cli.jars import verified_jars
+from cli.preflight import NO_COUNTERS
 from data_contracts.settings import Settings
+
+
+def clear_scratch(settings: Settings) -> None:
+    """Empties the folder of the server's temporary files, which one that was killed leaves; it must not be running."""
+    shutil.rmtree(settings.home / "spark" / "scratch", ignore_errors=True)
 
 
 def write_spark_properties(settings: Settings) -> None:
@@ -33,7 +40,8 @@ def spark_properties(settings: Settings, jars: list[Path]) -> dict[str, str]:
         "spark.sql.warehouse.dir": str(folder / "warehouse"),
         "spark.local.dir": str(folder / "scratch"),
         "spark.sql.session.timeZone": "UTC",
-        "spark.driver.extraJavaOptions": f"-Duser.timezone=UTC -Djava.io.tmpdir={folder / 'scratch'}",
+        # Nothing is left in /tmp, not even the counters for jps.
+        "spark.driver.extraJavaOptions": f'-Duser.timezone=UTC {NO_COUNTERS} "-Djava.io.tmpdir={folder / "scratch"}"',
         "spark.sql.shuffle.partitions": "4",
         # Their defaults (50 tasks a commit, 10,000 tasks a VACUUM) are made for clusters.
         "spark.databricks.delta.snapshotPartitions": "2",

@@ -16,7 +16,7 @@ from cli.orphans import end, still_there, strays, sweep
 from cli.ports import require_free_ports
 from cli.preflight import require_disk, require_java, require_plain_path
 from cli.services import Service, services
-from cli.spark_server import write_spark_properties
+from cli.spark_server import clear_scratch, write_spark_properties
 from cli.supervisord import UP, Supervisord, forget, is_of, log_path, running, spawn
 from data_contracts.settings import Settings
 
@@ -42,6 +42,8 @@ def start(settings: Settings, watch: Watch) -> dict[str, float]:
         end(strays(settings.home, supervisord.pid() if supervisord else None))
         missing = _not_up(settings, supervisord)
         require_free_ports(settings.services.host, missing)
+        if any(service.name == "spark" for service in missing):
+            clear_scratch(settings)
         _write_files(settings)
         started, began = list[Service](), time.monotonic()
         try:

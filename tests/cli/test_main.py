@@ -78,3 +78,19 @@ def test_a_source_that_does_not_exist_is_one_line(clicklake: Shell) -> None:
     assert ended.returncode == 2
     assert ended.stderr.startswith("clicklake: /nowhere.tar.gz: ")
     assert ended.stderr.count("\n") == 1
+
+
+def test_a_log_is_imported_again_only_when_that_is_asked_for(clicklake: Shell, tmp_path: Path) -> None:
+    mapping, log = tmp_path / "log.toml", tmp_path / "log.csv"
+    columns = {"impression_id": "id", "user_id": "'someone'", "ad_id": "ad", "timestamp": "at"}
+    lines = "".join(f'{name} = "{made_from}"\n' for name, made_from in columns.items())
+    mapping.write_text(f"[[ad_impressions]]\nmembers = 'log\\.csv'\n[ad_impressions.columns]\n{lines}")
+    log.write_text("id,at,ad\ni-1,2019-11-30T10:00:00Z,men-1\n")
+    said = [clicklake("import", *options, str(mapping), str(log)).stdout for options in ([], [], ["--again"])]
+    assert [text.splitlines()[0] for text in said] == [
+        "ad_impressions: 1 rows",
+        "log.csv was imported before: nothing to do",
+        "ad_impressions: 1 rows",
+    ]
+    told = " ".join(clicklake("import", "--help").stdout.replace("│", " ").split())
+    assert "Import even if it was imported before; the tables end the same." in told

@@ -87,12 +87,7 @@ def test_a_second_run_and_a_forced_second_import_change_no_row(platform):
     hashes = "SELECT sum(hash(impression_id, content_hash, origin)) FROM ad_impressions"
     before = counted(platform, hashes)
     assert "nothing to do" in platform.clicklake("run")
-    forced = (
-        "from pathlib import Path; from rich.console import Console; from cli.import_log import import_log; "
-        "from data_contracts.settings import load; import_log(load(), Path('conf/imports/obd.toml'), "
-        "Path('data/obd_small.tar.gz'), Console(), again=True)"
-    )
-    ran([sys.executable, "-c", forced], platform.environ)
+    platform.clicklake("import", "--again", "conf/imports/obd.toml", "data/obd_small.tar.gz")
     ingest(platform)
     assert counted(platform, "SELECT count(*) FROM raw_events") > 120_000
     assert counted(platform, "SELECT count(*) FROM clicks") == 287

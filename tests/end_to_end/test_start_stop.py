@@ -2,21 +2,24 @@
 
 import os
 import signal
-import socket
+import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
 
 from cli.health import conditions
-from cli.orphans import marked
+from cli.orphans import marked, still_there
 from cli.ports import is_free
 from cli.services import Service, services
 from cli.supervision import start, stop
 from cli.supervisord import running
 from data_contracts.settings import Settings, load
+from spark_jobs.session import connect
+from tests.conftest import free_port
 
 pytestmark = pytest.mark.end_to_end
 
@@ -31,18 +34,15 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     folder = tmp_path_factory.mktemp("platform")
     overlay = folder / "conf.toml"
     keys = ("spark_port", "airflow_port", "mlflow_port", "serving_port")
-    probes = {key: socket.create_server(("127.0.0.1", 0)) for key in keys}
-    overlay.write_text("[services]\n" + "".join(f"{key} = {probes[key].getsockname()[1]}\n" for key in keys))
-    for probe in probes.values():
-        probe.close()
+    overlay.write_text("[services]\n" + "".join(f"{key} = {free_port()}\n" for key in keys))
     settings = load({"CLICKLAKE_HOME": str(folder / "home"), "CLICKLAKE_CONF": str(overlay)})
-    os.environ["CLICKLAKE_CONF"] = str(overlay)
-    try:
-        start(settings, unseen)
-        yield settings
-    finally:
-        stop(settings)
-        del os.environ["CLICKLAKE_CONF"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CLICKLAKE_CONF", str(overlay))
+        try:
+            start(settings, unseen)
+            yield settings
+        finally:
+            stop(settings)
 
 
 def unhealthy(settings: Settings) -> list[str]:
@@ -53,11 +53,15 @@ def pids(settings: Settings) -> dict[str, int]:
     return {each.name: each.pid for each in conditions(services(settings), running(settings.home))}
 
 
-def healthy_again(settings: Settings, seconds: float = 90) -> bool:
+def are_replaced(settings: Settings, killed: dict[str, int], seconds: float = 90) -> bool:
+    """Whether everything is healthy within `seconds`, and each of `killed` has another pid."""
     deadline = time.monotonic() + seconds
-    while unhealthy(settings) and time.monotonic() < deadline:
+    while time.monotonic() < deadline:
+        now = pids(settings)
+        if not unhealthy(settings) and all(now[name] != pid for name, pid in killed.items()):
+            return True
         time.sleep(0.5)
-    return not unhealthy(settings)
+    return False
 
 
 def test_everything_is_healthy_and_a_second_start_starts_nothing(platform: Settings) -> None:
@@ -77,6 +81,17 @@ def test_everything_listens_on_loopback_only(platform: Settings) -> None:
     assert listening <= {"127.0.0.1", "::ffff:127.0.0.1"}
 
 
+def test_no_program_has_a_file_in_the_machines_temporary_folder(platform: Settings) -> None:
+    spark = connect(platform)
+    assert spark.range(10).selectExpr("id % 2 AS odd").groupBy("odd").count().count() == 2
+    spark.stop()
+    used = {file.path for program in marked(platform.home) for file in program.memory_maps() + program.open_files()}
+    temporary, mine = Path(tempfile.gettempdir()), platform.home
+    assert [path for path in used if Path(path).is_relative_to(temporary) and not Path(path).is_relative_to(mine)] == []
+    scratch = platform.home / "spark" / "scratch"
+    assert any(path.startswith(str(scratch / "liblz4")) for path in used)
+
+
 def test_other_settings_are_refused_while_it_runs(platform: Settings) -> None:
     from cli.errors import CommandError
 
@@ -85,16 +100,13 @@ def test_other_settings_are_refused_while_it_runs(platform: Settings) -> None:
 
 
 def test_killed_services_are_replaced_and_their_children_do_not_stay(platform: Settings) -> None:
-    before = pids(platform)
-    count = len(marked(platform.home))
-    for name in ("mlflow", "airflow-scheduler"):
-        os.kill(before[name], signal.SIGKILL)
-    time.sleep(2)
-    assert healthy_again(platform)
-    after = pids(platform)
-    assert after["mlflow"] != before["mlflow"]
-    assert after["airflow-scheduler"] != before["airflow-scheduler"]
-    assert len(marked(platform.home)) == count
+    killed = {name: pid for name, pid in pids(platform).items() if name in ("mlflow", "airflow-scheduler")}
+    children = [child for pid in killed.values() for child in psutil.Process(pid).children(recursive=True)]
+    assert len(children) >= len(killed)
+    for pid in killed.values():
+        os.kill(pid, signal.SIGKILL)
+    assert are_replaced(platform, killed)
+    assert still_there(children, 0) == []
 
 
 def test_stop_clears_up_after_a_supervisord_that_was_killed(platform: Settings) -> None:
