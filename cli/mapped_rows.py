@@ -1,5 +1,6 @@
 """Lines of a member turned into events by the sections of a mapping that read it."""
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -122,10 +123,21 @@ class MemberMapper:
             if name.lower() in taken:
                 self._refuse(section, "members", f"{self._member.path} has a column called {name} of its own")
             taken.add(name.lower())
+        self._check_raw_id(section)
+
+    def _check_raw_id(self, section: Section) -> None:
+        """Where user_id is a source column as it is, nothing else may be made of that column."""
         raw = section.columns.get("user_id", "").strip().strip('"').lower()
-        for name in self._names:
-            if raw == name.lower() and _keeps(section, name):
-                self._refuse(section, "keep_features", f"would store {name}, the raw id of columns.user_id")
+        if raw not in map(str.lower, self._names):
+            return
+        would = f"would store {raw}, the raw id of columns.user_id"
+        if any(name.lower() == raw and _keeps(section, name) for name in self._names):
+            self._refuse(section, "keep_features", would)
+        spelled = re.compile(rf"(?<!\w){re.escape(raw)}(?!\w)", re.IGNORECASE)
+        for part, texts in (("columns", section.columns), ("features", section.features)):
+            for name, text in texts.items():
+                if name != "user_id" and spelled.search(text):
+                    self._refuse(section, f"{part}.{name}", would)
 
     def _known(self) -> str:
         return ", ".join([*self._names[:20], *(["..."] if self._names[20:] else [])])

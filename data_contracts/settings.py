@@ -21,6 +21,12 @@ class Clock:
 
     stated: str
 
+    def __post_init__(self) -> None:
+        try:
+            self.now()
+        except ValueError as error:
+            raise ValueError(f"stated: {error}") from None
+
     def now(self) -> datetime:
         """The current instant, aware, in UTC."""
         return parsed_instant(self.stated) if self.stated else datetime.now(UTC)
@@ -40,6 +46,11 @@ class Services:
     airflow_user: str
     start_timeout_seconds: int
     least_free_disk_gib: int
+
+    def __post_init__(self) -> None:
+        ports = [self.spark_port, self.airflow_port, self.mlflow_port, self.serving_port]
+        if not all(0 < port < 65536 for port in ports) or len(set(ports)) < len(ports):
+            raise ValueError(f"*_port: the four ports must differ and lie within 1 and 65535, not {ports}")
 
 
 @dataclass(frozen=True)
@@ -227,10 +238,8 @@ def _section(kind: Any, given: Any, key: str, origins: Mapping[str, Path], where
     for name in known:
         if name not in given:
             raise ConfigurationError(f"{CONF / 'base.toml'}: missing key {prefix + name}")
-    section = kind(**{name: _value(types[name], given[name], prefix + name, origins) for name in known})
-    if isinstance(section, Clock) and section.stated:
-        try:
-            section.now()
-        except ValueError as error:
-            raise ConfigurationError(f"{where}.stated: {error}") from None
-    return section
+    values = {name: _value(types[name], given[name], prefix + name, origins) for name in known}
+    try:
+        return kind(**values)
+    except ValueError as error:
+        raise ConfigurationError(f"{where}.{error}") from None

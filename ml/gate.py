@@ -127,7 +127,8 @@ def calibration_findings(table: Sequence[Mapping[str, Any]], gate: Gate) -> list
             continue
         low, high = numbers["calibration_ratio_low"], numbers["calibration_ratio_high"]
         interval = (-math.inf if low is None else low, math.inf if high is None else high)
-        words = f"calibration ratio {spoken_number(numbers['calibration_ratio'])} (95 % interval {spoken(interval)})"
+        ratio = spoken_number(numbers["calibration_ratio"])
+        words = f"calibration ratio {ratio}, whose 95 % interval {spoken(interval)}"
         if interval[0] > band[1] or interval[1] < band[0]:
             where = "" if numbers["column"] == ALL else f" where {numbers['column']} is {numbers['value']}"
             findings.append(Finding("refuse", f"{words}{where} misses the band {spoken(band, 'g')}"))

@@ -161,4 +161,6 @@ def _matrix(lists: pa.ChunkedArray, feature_names: Sequence[str], training_set_i
 
 
 def _codes(values: Texts) -> Codes:
-    return np.unique(values.astype(str), return_inverse=True)[1]
+    """By first appearance, not by value: pseudonyms sort otherwise in each installation, and bootstraps draw codes."""
+    codes: Codes = pd.factorize(values)[0]
+    return codes

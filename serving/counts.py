@@ -18,6 +18,8 @@ LOGGER = logging.getLogger(__name__)
 
 STALE_AFTER = 2 * SNAPSHOT_CADENCE
 """Age in seconds past which counts are called stale: a snapshot on time is never that old, nor is one an hour late."""
+CLOCK_SKEW = 300
+"""Seconds by which this machine's clock may be behind the one that published."""
 CHECK_SECONDS = 120
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -41,7 +43,8 @@ class Snapshot:
         return now.timestamp() - self.meta.as_of
 
     def is_fresh(self, now: datetime) -> bool:
-        return self.age(now) <= STALE_AFTER
+        """Neither too old nor, as can be with a stated clock, of a time that has not come yet."""
+        return -CLOCK_SKEW <= self.age(now) <= STALE_AFTER
 
     def counts(self, rows: Iterable[Callable[[str], str]]) -> list[dict[str, float]]:
         """All counts of each row by name, 0 for an entity never seen; a row gives its value of a key column."""

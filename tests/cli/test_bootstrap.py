@@ -47,7 +47,9 @@ def test_without_java_nothing_is_begun(clone: Path) -> None:
 
 
 def test_a_target_that_needs_the_environment_says_how_to_get_it(clone: Path) -> None:
-    ended = subprocess.run(["make", "status"], cwd=clone, capture_output=True, text=True, check=False)
+    ended = subprocess.run(
+        ["make", "--no-print-directory", "status"], cwd=clone, capture_output=True, text=True, check=False
+    )
     assert "clicklake: not installed; run `make install`" in ended.stderr
 
 
@@ -72,6 +74,8 @@ def test_another_lock_is_another_installation(tmp_path: Path, monkeypatch: pytes
 
 
 def test_make_help_lists_every_target() -> None:
-    shown = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    shown = subprocess.run(
+        ["make", "--no-print-directory"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
     listed = [line.split()[1] for line in shown.splitlines()]
     assert listed == ["help", "install", "run", "stop", "status", "sql", "check", "test", "lock"]

@@ -159,7 +159,7 @@ keep_features = 'hour|bad'
 [model_predictions.columns]
 prediction_id = "id"
 impression_id = "id"
-user_id = "id"
+user_id = "'someone'"
 ad_id = "id"
 model_version = "'7'"
 probability = "'0.5'"

@@ -43,6 +43,8 @@ def mapper(folder: Path, text: str, names: str) -> MemberMapper:
         ("where = 'banner = 1'", {}, "where: Binder Error: Referenced column"),
         ("received_at = 'banner'", {}, "received_at: Binder Error: Referenced column"),
         ("keep_features = 'visitor'", {}, "keep_features: would store visitor, the raw id of columns.user_id"),
+        ("", {"ad_id": "visitor"}, "columns.ad_id: would store visitor, the raw id of columns.user_id"),
+        ("", {"ad_id": "upper(Visitor)"}, "columns.ad_id: would store visitor, the raw id of columns.user_id"),
         ("keep_features = '.*'", {"user_id": '"VISITOR"'}, "keep_features: would store visitor, the raw id"),
     ],
 )

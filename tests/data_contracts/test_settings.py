@@ -89,6 +89,8 @@ def test_addresses_are_made_of_host_and_port():
         ("[training]\nlearning_rate = true", "training.learning_rate is True, not float"),
         ('[gate]\nslice_columns = "position"', "gate.slice_columns is 'position', not a list of strings"),
         ("[gate]\nslice_columns = [1]", "gate.slice_columns is [1], not a list of strings"),
+        ("[services]\nspark_port = 99999", "services.*_port: the four ports must differ and lie within 1 and 65535"),
+        ("[services]\nserving_port = 5000", "services.*_port: the four ports must differ and lie within 1 and 65535"),
         ('[clock]\nstated = "yesterday"', "clock.stated: Invalid isoformat string: 'yesterday'"),
         ('[clock]\nstated = "2019-11-30T23:00:00"', "clock.stated: '2019-11-30T23:00:00' has no time zone"),
         ("[services\n", "not valid TOML: "),

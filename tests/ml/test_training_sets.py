@@ -40,6 +40,7 @@ def test_rows_of_one_user_share_a_code(laboratory: Laboratory) -> None:
     users = [row["user_id"] for row in day_4]
     codes = holdout_of(laboratory.settings, NAME, DAY_4).users.tolist()
     assert len(set(codes)) == len(set(users)) == len(set(zip(codes, users, strict=True)))
+    assert list(dict.fromkeys(codes)) == list(range(len(set(users))))  # by first appearance, whatever the pseudonyms
 
 
 def test_the_checksum_sees_a_changed_label(settings: Settings) -> None:

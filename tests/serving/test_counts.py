@@ -40,7 +40,8 @@ def test_an_entity_longer_than_any_key_can_be_counts_0(publish: Callable[..., Pa
 
 
 @pytest.mark.parametrize(
-    ("age", "is_fresh"), [(-3600, True), (0, True), (75 * 60, True), (7200, True), (7201, False), (10**9, False)]
+    ("age", "is_fresh"),
+    [(-301, False), (-300, True), (0, True), (75 * 60, True), (7200, True), (7201, False), (10**9, False)],
 )
 def test_a_snapshot_is_fresh_up_to_two_cadences(publish: Callable[..., Path], age: int, is_fresh: bool) -> None:
     assert Snapshot(publish()).is_fresh(AT_NOON + timedelta(seconds=age)) is is_fresh
