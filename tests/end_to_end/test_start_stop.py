@@ -12,8 +12,8 @@ import psutil
 import pytest
 
 from cli.health import conditions
-from cli.orphans import marked, still_there
 from cli.jars import ROOT
+from cli.orphans import marked, still_there
 from cli.ports import is_free
 from cli.services import Service, services
 from cli.supervision import start, stop
