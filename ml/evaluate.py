@@ -6,6 +6,7 @@ from. The verdict is kept with the version.
 """
 
 import sys
+import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
@@ -71,8 +72,8 @@ def verdict_on(settings: Settings, challenger: RegisteredVersion, champion: Regi
             f"which overlaps the holdout from {start.isoformat()}"
         )
         return Verdict("not_comparable", (reason,), (), evidence)
-    model = mlflow.pyfunc.load_model(challenger.uri)
-    incumbent = mlflow.pyfunc.load_model(champion.uri) if champion else None
+    model = loaded(challenger)
+    incumbent = loaded(champion) if champion else None
     given = feature_set_of(model)
     needed = feature_set_of(incumbent).input_names if incumbent else ()
     if champion and (missing := [name for name in needed if name not in given.input_names]):
@@ -112,6 +113,12 @@ def _holdout_evidence(settings: Settings, holdout: Holdout) -> dict[str, Any]:
         "users": len(set(holdout.users.tolist())),
         "gate": asdict(settings.gate),
     }
+
+
+def loaded(version: RegisteredVersion) -> Any:
+    """The registered pyfunc, whole in memory; MLflow by itself would leave its files in the temporary folder."""
+    with tempfile.TemporaryDirectory() as folder:
+        return mlflow.pyfunc.load_model(version.uri, dst_path=folder)
 
 
 def feature_set_of(model: Any) -> FeatureSet:
