@@ -50,12 +50,19 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     overlay = folder / "conf.toml"
     ports = "".join(f"{name}_port = {free_port()}\n" for name in ("spark", "airflow", "mlflow", "serving"))
     overlay.write_text(f"[services]\n{ports}[serving]\nsegment_limit_seconds = 1.0\n")
-    environ = os.environ | {"CLICKLAKE_HOME": str(folder / "home"), "CLICKLAKE_CONF": str(overlay)}
+    temporary = folder / "tmp"
+    temporary.mkdir()
+    own = {"CLICKLAKE_HOME": str(folder / "home"), "CLICKLAKE_CONF": str(overlay), "TMPDIR": str(temporary)}
+    environ = os.environ | own
     try:
         yield Platform(load(environ), environ, ran([CLICKLAKE, "run"], environ))
     finally:
         subprocess.run([CLICKLAKE, "stop"], env=environ, capture_output=True, check=False)
         assert marked(load(environ).home) == []
+
+
+def test_a_run_leaves_no_files_in_the_temporary_folder(platform):
+    assert list(Path(platform.environ["TMPDIR"]).iterdir()) == []
 
 
 def counted(platform: Platform, query: str) -> int:

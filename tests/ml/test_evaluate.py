@@ -199,14 +199,3 @@ def test_a_champion_that_does_not_say_what_it_has_seen_is_an_error(
     store.delete_model_version_tag("ad_ctr", "1", "trained_through")
     assert evaluate.main(["--as-of", SECOND.isoformat()]) == 1
     assert capsys.readouterr().err == "error: version 1 of ad_ctr has no instant as its tag trained_through\n"
-
-
-def test_judging_leaves_no_files_in_the_temporary_folder(
-    add_version: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    add_version("good", FIRST, "challenger")
-    folder = tmp_path / "temporary"
-    folder.mkdir()
-    monkeypatch.setattr("tempfile.tempdir", str(folder))
-    assert verdict_as_of(FIRST.isoformat()).outcome == "promote"
-    assert list(folder.iterdir()) == []
