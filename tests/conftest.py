@@ -1,6 +1,7 @@
 """Fixtures that more than one package's tests need: settings of their own, and one Spark Connect server for the run."""
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -8,10 +9,14 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from data_contracts.settings import Settings, load
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
 
 # Spark Connect's collect gives local times, naive: wherever the tests run, local is UTC.
 os.environ["TZ"] = "UTC"
@@ -31,6 +36,29 @@ def free_port() -> int:
 def settings(tmp_path: Path) -> Settings:
     """conf/test.toml with a home of its own; nothing is started."""
     return load({"CLICKLAKE_HOME": str(tmp_path / "home"), "CLICKLAKE_CONF": str(TEST_CONF)})
+
+
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An MLflow store with a schema and nothing else; made once, since that costs a second."""
+    from mlflow import MlflowClient
+
+    path = tmp_path_factory.mktemp("store") / "store.db"
+    MlflowClient(tracking_uri=f"sqlite:///{path}").search_experiments()
+    return path
+
+
+@pytest.fixture
+def store(empty_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> "MlflowClient":
+    """A store of its own, which the registry uses, with the experiment ad_ctr."""
+    from mlflow import MlflowClient
+
+    shutil.copy(empty_store, tmp_path / "store.db")
+    uri = f"sqlite:///{tmp_path / 'store.db'}"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    client = MlflowClient(tracking_uri=uri)
+    client.create_experiment("ad_ctr", artifact_location=str(tmp_path / "artifacts"))
+    return client
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,6 @@
 """What a run ends with, from a real registry and a real lake; its prediction is in test_report_prediction."""
 
 import io
-import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -30,23 +29,10 @@ REASONS = (
 )
 
 
-@pytest.fixture(scope="module")
-def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store with a schema and nothing else; made once, since that costs a second."""
-    path = tmp_path_factory.mktemp("store") / "store.db"
-    MlflowClient(tracking_uri=f"sqlite:///{path}").search_experiments()
-    return path
-
-
 @pytest.fixture
-def store(empty_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MlflowClient:
-    shutil.copy(empty_store, tmp_path / "store.db")
-    uri = f"sqlite:///{tmp_path / 'store.db'}"
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
-    client = MlflowClient(tracking_uri=uri)
-    client.create_experiment("ad_ctr", artifact_location=str(tmp_path / "artifacts"))
-    client.create_registered_model("ad_ctr")
-    return client
+def store(store: MlflowClient) -> MlflowClient:
+    store.create_registered_model("ad_ctr")
+    return store
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import socket
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,24 +17,6 @@ from mlflow import MlflowClient
 from data_contracts import registry
 from data_contracts.registry import ApprovalNeededError, NotPromotableError, RegistryError, Verdict
 from data_contracts.settings import Settings
-
-
-@pytest.fixture(scope="module")
-def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store with a schema and nothing else; made once, since that costs a second."""
-    path = tmp_path_factory.mktemp("store") / "store.db"
-    MlflowClient(tracking_uri=f"sqlite:///{path}").search_experiments()
-    return path
-
-
-@pytest.fixture
-def store(empty_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MlflowClient:
-    shutil.copy(empty_store, tmp_path / "store.db")
-    uri = f"sqlite:///{tmp_path / 'store.db'}"
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
-    client = MlflowClient(tracking_uri=uri)
-    client.create_experiment("ad_ctr", artifact_location=str(tmp_path / "artifacts"))
-    return client
 
 
 @pytest.fixture
