@@ -10,6 +10,7 @@ from airflow.sdk import Asset, Param
 
 from data_contracts import settings
 from data_contracts.landing import instant_text
+from data_contracts.sections import parsed_instant
 
 AD_IMPRESSIONS = Asset("ad_impressions")
 TRAINING_SETS = Asset("training_sets")
@@ -53,7 +54,7 @@ def as_of(params: Mapping[str, Any], events: Mapping[Asset, Iterable[Any]] | Non
         return str(params["as_of"])
     told = [str(event.extra["as_of"]) for many in (events or {}).values() for event in many if "as_of" in event.extra]
     if told:
-        return max(told, key=settings.parsed_instant)
+        return max(told, key=parsed_instant)
     clock = settings.load().clock
     now = clock.now() if clock.stated else dag_run.run_after
     return instant_text(now.replace(minute=0, second=0, microsecond=0))

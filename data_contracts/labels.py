@@ -10,6 +10,8 @@ ATTRIBUTION_WINDOW = 24 * HOUR
 """How long after its impression a click counts."""
 LATE_CLICK_ALLOWANCE = HOUR
 """How long after the window a click may still become known; then the label freezes."""
+ORPHAN_AFTER = 7 * DAY
+"""How long a click waits for its impression."""
 
 LabelState = Literal["pending", "clicked", "not_clicked"]
 

@@ -4,103 +4,16 @@ import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, get_type_hints
+
+from data_contracts.sections import Clock, Features, Gate, Ingest, Retention, Services, Serving, Training
 
 CONF = Path(__file__).resolve().parent.parent / "conf"
 
 
 class ConfigurationError(ValueError):
     """A configuration file that cannot be used; the message names file and key."""
-
-
-@dataclass(frozen=True)
-class Clock:
-    """`stated` is a fixed ISO 8601 instant that lets an old log be served as if it were then; empty: the real time."""
-
-    stated: str
-
-    def __post_init__(self) -> None:
-        try:
-            self.now()
-        except ValueError as error:
-            raise ValueError(f"stated: {error}") from None
-
-    def now(self) -> datetime:
-        """The current instant, aware, in UTC."""
-        return parsed_instant(self.stated) if self.stated else datetime.now(UTC)
-
-
-@dataclass(frozen=True)
-class Services:
-    """Where the services listen (always loopback unless `host` says otherwise) and how long a start may take."""
-
-    host: str
-    spark_port: int
-    airflow_port: int
-    mlflow_port: int
-    serving_port: int
-    spark_driver_memory: str
-    spark_cores: int
-    airflow_user: str
-    start_timeout_seconds: int
-    least_free_disk_gib: int
-
-    def __post_init__(self) -> None:
-        ports = [self.spark_port, self.airflow_port, self.mlflow_port, self.serving_port]
-        if not all(0 < port < 65536 for port in ports) or len(set(ports)) < len(ports):
-            raise ValueError(f"*_port: the four ports must differ and lie within 1 and 65535, not {ports}")
-
-
-@dataclass(frozen=True)
-class Features:
-    """`feature_set` names a file of data_contracts/feature_sets, or is the path of one elsewhere."""
-
-    feature_set: str
-
-
-@dataclass(frozen=True)
-class Training:
-    """Sizes of the time slices (newest last: train, early stopping, calibration, holdout) and XGBoost's knobs."""
-
-    early_stopping_hours: int
-    calibration_hours: int
-    holdout_hours: int
-    rounds: int
-    early_stopping_rounds: int
-    max_depth: int
-    learning_rate: float
-    min_child_weight: float
-    subsample: float
-    seed: int
-
-
-@dataclass(frozen=True)
-class Gate:
-    """What a challenger must meet before it may take traffic (see ml/evaluate.py)."""
-
-    calibration_ratio_low: float
-    calibration_ratio_high: float
-    worst_relative_entropy_change: float
-    suspicious_relative_entropy_gain: float
-    slice_columns: tuple[str, ...]
-    slice_least_clicks: int
-    bootstrap_rounds: int
-    seed: int
-
-
-@dataclass(frozen=True)
-class Serving:
-    """How the scoring endpoint behaves."""
-
-    champion_poll_seconds: float
-    default_position: int
-    prior_strength: float
-    slate_limit: int
-    body_limit_bytes: int
-    segment_limit_bytes: int
-    segment_limit_seconds: float
 
 
 @dataclass(frozen=True)
@@ -111,6 +24,8 @@ class Settings:
     model_name: str
     clock: Clock
     services: Services
+    ingest: Ingest
+    retention: Retention
     features: Features
     training: Training
     gate: Gate
@@ -174,14 +89,6 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
     home = Path(environ.get("CLICKLAKE_HOME") or CONF.parent / "var").resolve()
     settings: Settings = _value(Settings, {"home": home, **tables}, "", origins)
     return settings
-
-
-def parsed_instant(text: str) -> datetime:
-    """An aware UTC instant from ISO 8601 text that states its zone; ValueError otherwise."""
-    instant = datetime.fromisoformat(text)
-    if instant.tzinfo is None:
-        raise ValueError(f"{text!r} has no time zone; write for example 2019-11-30T23:00:00Z")
-    return instant.astimezone(UTC)
 
 
 def _read(path: Path) -> dict[str, Any]:

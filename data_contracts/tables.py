@@ -1,131 +1,39 @@
 """The tables of the lake: one `Table` value a table, from which every schema, view, check and page is rendered."""
 
+from data_contracts.landed_tables import (
+    AD_IMPRESSIONS,
+    ADS,
+    CLICKS,
+    CONTENT_HASH,
+    DATE,
+    MODEL_PREDICTIONS,
+    ORIGIN,
+    RECEIVED_AT,
+    USER_ID,
+    USERS,
+)
 from data_contracts.schema import Column, Table
 
-CONTRACT_VERSION = "1"
+__all__ = [
+    "ADS",
+    "AD_IMPRESSIONS",
+    "CLICKS",
+    "CLICK_JOINS",
+    "CONTRACT_VERSION",
+    "COUNT_TILES",
+    "LABELS",
+    "LANDED",
+    "MODEL_PREDICTIONS",
+    "RAW_EVENTS",
+    "REJECTED_EVENTS",
+    "TABLES",
+    "TABLE_SIZES",
+    "TRAINING_SETS",
+    "USERS",
+    "VALIDATION_RESULTS",
+]
 
-RECEIVED_AT = Column("received_at", "TIMESTAMP", "when the platform came to know the row; what looks back looks by it")
-CONTENT_HASH = Column("content_hash", "STRING", "SHA-256 of the row as landed; with received_at it decides which wins")
-ORIGIN = Column("origin", "STRING", "file and line the row came from")
-DATE = Column("date", "DATE", "UTC day of the row's own time; the partition")
-TRACE = (RECEIVED_AT, CONTENT_HASH, ORIGIN)
-
-USER_ID = Column("user_id", "STRING", "keyed pseudonym of the user (UUID-shaped); the raw id never reaches a disk")
-AD_ID = Column("ad_id", "STRING", "the ad")
-CAMPAIGN_ID = Column("campaign_id", "STRING", "the campaign the ad belongs to", default="unknown")
-ADVERTISER_ID = Column("advertiser_id", "STRING", "the advertiser that pays", default="unknown")
-POSITION = Column("position", "INT", "slot on the page, 1 is the best", nullable=True, minimum=1, maximum=1000)
-PROPENSITY = Column(
-    "propensity",
-    "DOUBLE",
-    "probability with which this ad was chosen",
-    nullable=True,
-    minimum=0,
-    maximum=1,
-)
-EXPERIMENT = Column("experiment", "STRING", "experiment the request took part in", default="none")
-VARIANT = Column("variant", "STRING", "variant of the experiment", default="none")
-REQUEST_ID = Column("request_id", "STRING", "the ad request, shared by all ads of its slate", nullable=True)
-CONSENT = Column(
-    "consent", "STRING", "may the user's history be used", default="unknown", allowed=("granted", "denied", "unknown")
-)
-FEATURES = Column("features", "MAP<STRING,STRING>", "any other context the client sent, as text", default="{}")
-
-AD_IMPRESSIONS = Table(
-    "ad_impressions",
-    "An ad shown once.",
-    (
-        Column("impression_id", "STRING", "UUID of the impression"),
-        USER_ID,
-        AD_ID,
-        Column("timestamp", "TIMESTAMP", "when the ad was shown"),
-        Column("device_type", "STRING", "kind of device", default="unknown"),
-        Column("location", "STRING", "coarse place", default="unknown"),
-        FEATURES,
-        REQUEST_ID,
-        CAMPAIGN_ID,
-        ADVERTISER_ID,
-        POSITION,
-        PROPENSITY,
-        EXPERIMENT,
-        VARIANT,
-        CONSENT,
-        Column("user_agent_class", "STRING", "browser, app, crawler, ...", default="unknown"),
-        *TRACE,
-        DATE,
-    ),
-    key=("impression_id",),
-    partition_by=("date",),
-    landed=True,
-)
-
-CLICKS = Table(
-    "clicks",
-    "A click (or a stated non-click) on an impression; may arrive before its impression.",
-    (
-        Column("click_id", "STRING", "UUID of the click"),
-        Column("impression_id", "STRING", "the impression clicked on"),
-        Column("clicked", "BOOLEAN", "true for a click; false is a stated non-click", default="true"),
-        Column("timestamp", "TIMESTAMP", "when the click happened"),
-        Column("user_id", "STRING", "keyed pseudonym of the user, when the client sent it", nullable=True),
-        *TRACE,
-        DATE,
-    ),
-    key=("click_id",),
-    partition_by=("date",),
-    landed=True,
-)
-
-ADS = Table(
-    "ads",
-    "What is known of an ad, a row each time it is told; as of T the newest row received before T holds.",
-    (
-        AD_ID,
-        CAMPAIGN_ID,
-        ADVERTISER_ID,
-        Column("topic", "STRING", "what the ad is about", default="unknown"),
-        FEATURES,
-        *TRACE,
-    ),
-    key=("ad_id", "received_at"),
-    landed=True,
-)
-
-USERS = Table(
-    "users",
-    "What a user declared, a row each time it is told; as of T the newest row received before T holds.",
-    (USER_ID, CONSENT, FEATURES, *TRACE),
-    key=("user_id", "received_at"),
-    landed=True,
-)
-
-MODEL_PREDICTIONS = Table(
-    "model_predictions",
-    "One score that was given out, with everything it was computed from.",
-    (
-        Column("prediction_id", "STRING", "UUID of the prediction"),
-        Column("impression_id", "STRING", "UUID the impression carries if this ad is shown"),
-        REQUEST_ID,
-        USER_ID,
-        AD_ID,
-        POSITION,
-        PROPENSITY,
-        EXPERIMENT,
-        VARIANT,
-        Column("model_version", "STRING", "version of the registered model; none when no model answered"),
-        Column("probability", "DOUBLE", "calibrated probability of a click", minimum=0, maximum=1),
-        Column("predicted_at", "TIMESTAMP", "when the score was computed"),
-        Column("source", "STRING", "what answered", allowed=("model", "stale_counts", "prior")),
-        Column("counts_as_of", "TIMESTAMP", "exclusive end of what the counts had seen", nullable=True),
-        Column("features", "MAP<STRING,DOUBLE>", "the inputs as used: request fields and counts", default="{}"),
-        Column("feature_set_hash", "STRING", "the definitions that turned inputs into features", default="none"),
-        *TRACE,
-        DATE,
-    ),
-    key=("prediction_id",),
-    partition_by=("date",),
-    landed=True,
-)
+CONTRACT_VERSION = "2"
 
 RAW_EVENTS = Table(
     "raw_events",
@@ -169,6 +77,8 @@ VALIDATION_RESULTS = Table(
         Column("column_name", "STRING", "the column, if it is about one", nullable=True),
         Column("success", "BOOLEAN", "did the table meet it"),
         Column("detail", "STRING", "the expectation's bounds, or the error that kept it from running"),
+        Column("table_version", "BIGINT", "the Delta version that was checked", nullable=True, minimum=0),
+        Column("rows_checked", "BIGINT", "rows of the partitions that were checked", nullable=True, minimum=0),
     ),
     key=("table_name", "as_of", "expectation", "column_name"),
 )
@@ -221,11 +131,42 @@ TRAINING_SETS = Table(
     partition_by=("training_set_id",),
 )
 
+CLICK_JOINS = Table(
+    "click_joins",
+    "How the clicks of a day stand with their impressions, as known at as_of.",
+    (
+        Column("date", "DATE", "UTC day of the clicks"),
+        Column("as_of", "TIMESTAMP", "exclusive end of what was known"),
+        Column("clicks", "BIGINT", "clicks of the day (clicked = true)", minimum=0),
+        Column("joined", "BIGINT", "of them, those whose impression is known", minimum=0),
+        Column("waiting", "BIGINT", "of them, those whose impression may still come", minimum=0),
+        Column("orphaned", "BIGINT", "of them, those that waited in vain; kept, and no label", minimum=0),
+        Column("before_impression", "BIGINT", "of the joined, those with a time before their impression", minimum=0),
+        Column("after_window", "BIGINT", "of the joined, those after the attribution window", minimum=0),
+    ),
+    key=("date",),
+)
+
+TABLE_SIZES = Table(
+    "table_sizes",
+    "How large each table is, as maintain_tables left it.",
+    (
+        Column("table_name", "STRING", "the table"),
+        Column("as_of", "TIMESTAMP", "the run's as_of"),
+        Column("version", "BIGINT", "the table's Delta version", minimum=0),
+        Column("files", "BIGINT", "Parquet files of that version", minimum=0),
+        Column("small_files", "BIGINT", "of them, those under a quarter of the target size", minimum=0),
+        Column("size_bytes", "BIGINT", "bytes of these files", minimum=0),
+        Column("folder_bytes", "BIGINT", "bytes of all files in the table's folder, old versions included", minimum=0),
+    ),
+    key=("table_name", "as_of"),
+)
+
 TABLES = {
     table.name: table
     for table in (
         AD_IMPRESSIONS, CLICKS, ADS, USERS, MODEL_PREDICTIONS, RAW_EVENTS, REJECTED_EVENTS, VALIDATION_RESULTS,
-        COUNT_TILES, LABELS, TRAINING_SETS,
+        COUNT_TILES, LABELS, TRAINING_SETS, CLICK_JOINS, TABLE_SIZES,
     )
 }  # fmt: skip
 LANDED = {name: table for name, table in TABLES.items() if table.landed}

@@ -9,7 +9,8 @@ from mlflow.exceptions import MlflowException
 
 from data_contracts.features import FeatureSetError
 from data_contracts.registry import RegistryError
-from data_contracts.settings import ConfigurationError, Settings, load, parsed_instant
+from data_contracts.sections import parsed_instant
+from data_contracts.settings import ConfigurationError, Settings, load
 from ml.splits import SliceError
 from ml.training_sets import TrainingSetError
 

@@ -17,7 +17,8 @@ import mlflow
 from data_contracts import registry
 from data_contracts.features import FeatureSet
 from data_contracts.registry import RegisteredVersion, RegistryError, Verdict
-from data_contracts.settings import Settings, parsed_instant
+from data_contracts.sections import parsed_instant
+from data_contracts.settings import Settings
 from data_contracts.tables import AD_IMPRESSIONS, TRAINING_SETS
 from ml.command import exit_code, parser
 from ml.gate import Judged, judge

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data_contracts.registry import Outcome
-from data_contracts.settings import Gate
+from data_contracts.sections import Gate
 from ml.metrics import (
     Codes,
     Floats,

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data_contracts.labels import ATTRIBUTION_WINDOW, HOUR, LATE_CLICK_ALLOWANCE
-from data_contracts.settings import Training
+from data_contracts.sections import Training
 from ml.metrics import Floats, Labels
 
 SLICES = ("train", "stop", "calibration", "holdout")

@@ -21,7 +21,8 @@ import xgboost
 
 from data_contracts import calibration, registry
 from data_contracts.features import FeatureSet, feature_set_path, load_feature_set, training_set_id
-from data_contracts.settings import Settings, Training
+from data_contracts.sections import Training
+from data_contracts.settings import Settings
 from ml.calibrate import fitted_calibration, probabilities
 from ml.command import exit_code, parser
 from ml.metrics import metrics

@@ -6,7 +6,7 @@ import numpy as np
 import xgboost
 from numpy.typing import NDArray
 
-from data_contracts.settings import Training
+from data_contracts.sections import Training
 from ml.metrics import Floats, Labels
 
 THREADS = 2

@@ -5,8 +5,8 @@ from datetime import datetime
 
 import msgspec
 
+from data_contracts.landed_tables import EXPERIMENT, MODEL_PREDICTIONS, VARIANT
 from data_contracts.landing import Event, instant_text
-from data_contracts.tables import EXPERIMENT, MODEL_PREDICTIONS, VARIANT
 from serving.requests import PredictRequest
 from serving.scoring import Scores
 

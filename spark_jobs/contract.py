@@ -4,6 +4,7 @@ from pyspark.sql import Column as SparkColumn
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from data_contracts.landed_tables import CLOCK_SKEW, IS_CLOCK_SKEWED
 from data_contracts.schema import Column, Table
 
 STATED = "stated"
@@ -22,6 +23,9 @@ def with_contract_columns(events: DataFrame, table: Table) -> DataFrame:
     with_reason = typed.withColumn("reason", reason)
     if "date" in table.column_names:
         with_reason = with_reason.withColumn("date", F.to_date(F.col(table.own_time)))
+    if IS_CLOCK_SKEWED in table.columns:
+        ahead = F.unix_micros(F.col(table.own_time)) - F.unix_micros("received_at")
+        with_reason = with_reason.withColumn(IS_CLOCK_SKEWED.name, ahead > CLOCK_SKEW * 1_000_000)
     return with_reason.drop(STATED)
 
 

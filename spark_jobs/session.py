@@ -15,7 +15,8 @@ from pyspark.sql.streaming import DataStreamWriter
 
 from data_contracts.render import spark_ddl
 from data_contracts.schema import Table
-from data_contracts.settings import ConfigurationError, Settings, load, parsed_instant
+from data_contracts.sections import parsed_instant
+from data_contracts.settings import ConfigurationError, Settings, load
 
 
 class JobError(RuntimeError):

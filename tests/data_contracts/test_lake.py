@@ -35,6 +35,7 @@ A_CLICK = {
     "content_hash": "h",
     "origin": "o:1",
     "date": date(2019, 11, 30),
+    "is_clock_skewed": None,
 }
 
 

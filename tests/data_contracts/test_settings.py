@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from data_contracts import settings
-from data_contracts.settings import CONF, Clock, ConfigurationError, Settings, load, parsed_instant
+from data_contracts.sections import Clock, parsed_instant
+from data_contracts.settings import CONF, ConfigurationError, Settings, load
 
 
 def overlay(folder: Path, text: str) -> dict[str, str]:
@@ -154,3 +155,19 @@ def test_an_instant_is_turned_into_utc():
     assert instant == datetime(2019, 11, 30, 23, tzinfo=UTC)
     assert instant.tzinfo is UTC
     assert instant == datetime(2019, 12, 1, 1, tzinfo=timezone(timedelta(hours=2)))
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ("[retention]\nvacuum_hours = 167\n", "retention.vacuum_hours is 167; at least 168"),
+        ("[retention]\nraw_days = -1\n", "may not be negative"),
+        ("[ingest]\nworst_rejected_share = 1.5\n", "ingest.worst_rejected_share is 1.5, not within 0 and 1"),
+        ("[ingest]\nleast_batch_events = 0\n", "must be at least 1"),
+    ],
+)
+def test_a_retention_or_a_batch_limit_that_would_lose_rows_is_refused(tmp_path, change, complaint):
+    overlay = tmp_path / "overlay.toml"
+    overlay.write_text(change)
+    with pytest.raises(ConfigurationError, match=complaint):
+        load({"CLICKLAKE_CONF": str(overlay)})

@@ -45,6 +45,7 @@ ABSENT = {
     "DATE": START.date(),
     "INT": None,
     "DOUBLE": None,
+    "BOOLEAN": None,
     "MAP<STRING,STRING>": [],
 }
 

@@ -51,3 +51,8 @@ def test_a_stated_non_click_is_legal(landed):
 def test_a_row_of_an_ad_needs_no_time_of_its_own(landed):
     found = checked(landed, ADS, {"ad_id": "ad-1", "topic": "shoes"})
     assert (found["reason"], found["topic"], found["campaign_id"]) == (None, "shoes", "unknown")
+
+
+@pytest.mark.parametrize(("minutes", "is_skewed"), [(-60, False), (5, False), (6, True)])
+def test_a_row_whose_own_time_lies_well_after_it_was_received_is_flagged(landed, minutes, is_skewed):
+    assert checked(landed, AD_IMPRESSIONS, impression(minutes))["is_clock_skewed"] is is_skewed

@@ -1,0 +1,145 @@
+"""The sections of conf/*.toml: what an operator may tune, and which values make sense."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+LEAST_VACUUM_HOURS = 168
+"""A reader or a slow writer may need a file for as long as this after it was replaced."""
+
+
+@dataclass(frozen=True)
+class Clock:
+    """`stated` is a fixed ISO 8601 instant that lets an old log be served as if it were then; empty: the real time."""
+
+    stated: str
+
+    def __post_init__(self) -> None:
+        try:
+            self.now()
+        except ValueError as error:
+            raise ValueError(f"stated: {error}") from None
+
+    def now(self) -> datetime:
+        """The current instant, aware, in UTC."""
+        return parsed_instant(self.stated) if self.stated else datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class Services:
+    """Where the services listen (always loopback unless `host` says otherwise) and how long a start may take."""
+
+    host: str
+    spark_port: int
+    airflow_port: int
+    mlflow_port: int
+    serving_port: int
+    spark_driver_memory: str
+    spark_cores: int
+    airflow_user: str
+    start_timeout_seconds: int
+    least_free_disk_gib: int
+
+    def __post_init__(self) -> None:
+        ports = [self.spark_port, self.airflow_port, self.mlflow_port, self.serving_port]
+        if not all(0 < port < 65536 for port in ports) or len(set(ports)) < len(ports):
+            raise ValueError(f"*_port: the four ports must differ and lie within 1 and 65535, not {ports}")
+
+
+@dataclass(frozen=True)
+class Ingest:
+    """When ingest_events runs by itself (`schedule`, a cron expression in UTC; empty: only when triggered), and which
+    batches it refuses: those of at least `least_batch_events` with a larger share of broken rows."""
+
+    schedule: str
+    worst_rejected_share: float
+    least_batch_events: int
+    batch_bytes: int
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.worst_rejected_share <= 1:
+            raise ValueError(f"worst_rejected_share is {self.worst_rejected_share}, not within 0 and 1")
+        if self.least_batch_events < 1 or self.batch_bytes < 1:
+            raise ValueError("least_batch_events and batch_bytes must be at least 1")
+
+
+@dataclass(frozen=True)
+class Retention:
+    """How long maintain_tables keeps what, and to which size it brings files. Segments and raw_events are deleted only
+    when what they hold is proven to be further on."""
+
+    schedule: str
+    landing_days: int
+    raw_days: int
+    log_days: int
+    vacuum_hours: int
+    file_bytes: int
+
+    def __post_init__(self) -> None:
+        if self.vacuum_hours < LEAST_VACUUM_HOURS:
+            raise ValueError(
+                f"vacuum_hours is {self.vacuum_hours}; at least {LEAST_VACUUM_HOURS}, or files in use may be deleted"
+            )
+        if min(self.landing_days, self.raw_days, self.log_days) < 0 or self.file_bytes < 1:
+            raise ValueError("landing_days, raw_days and log_days may not be negative, nor file_bytes under 1")
+
+
+@dataclass(frozen=True)
+class Features:
+    """`feature_set` names a file of data_contracts/feature_sets, or is the path of one elsewhere."""
+
+    feature_set: str
+
+
+@dataclass(frozen=True)
+class Training:
+    """Sizes of the time slices (newest last: train, early stopping, calibration, holdout) and XGBoost's knobs."""
+
+    early_stopping_hours: int
+    calibration_hours: int
+    holdout_hours: int
+    rounds: int
+    early_stopping_rounds: int
+    max_depth: int
+    learning_rate: float
+    min_child_weight: float
+    subsample: float
+    seed: int
+
+
+@dataclass(frozen=True)
+class Gate:
+    """What a challenger must meet before it may take traffic (see ml/evaluate.py)."""
+
+    calibration_ratio_low: float
+    calibration_ratio_high: float
+    worst_relative_entropy_change: float
+    suspicious_relative_entropy_gain: float
+    slice_columns: tuple[str, ...]
+    slice_least_clicks: int
+    bootstrap_rounds: int
+    seed: int
+
+
+@dataclass(frozen=True)
+class Serving:
+    """How the scoring endpoint behaves."""
+
+    champion_poll_seconds: float
+    default_position: int
+    prior_strength: float
+    slate_limit: int
+    body_limit_bytes: int
+    segment_limit_bytes: int
+    segment_limit_seconds: float
+    log_queue_bytes: int
+    event_batch_limit: int
+    event_window: int
+    oldest_event_days: int
+
+
+def parsed_instant(text: str) -> datetime:
+    """An aware UTC instant from ISO 8601 text that states its zone; ValueError otherwise."""
+    instant = datetime.fromisoformat(text)
+    if instant.tzinfo is None:
+        raise ValueError(f"{text!r} has no time zone; write for example 2019-11-30T23:00:00Z")
+    return instant.astimezone(UTC)
