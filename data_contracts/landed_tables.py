@@ -15,6 +15,11 @@ IS_CLOCK_SKEWED = Column(
     nullable=True,
 )
 TRACE = (RECEIVED_AT, CONTENT_HASH, ORIGIN)
+ID_HASH = Column(
+    "id_hash",
+    "BIGINT",
+    "xxhash64 of the key, by which a repeated id is found without reading the key",
+)
 
 USER_ID = Column("user_id", "STRING", "keyed pseudonym of the user (UUID-shaped); the raw id never reaches a disk")
 AD_ID = Column("ad_id", "STRING", "the ad")
@@ -60,6 +65,7 @@ AD_IMPRESSIONS = Table(
         *TRACE,
         DATE,
         IS_CLOCK_SKEWED,
+        ID_HASH,
     ),
     key=("impression_id",),
     partition_by=("date",),
@@ -78,6 +84,7 @@ CLICKS = Table(
         *TRACE,
         DATE,
         IS_CLOCK_SKEWED,
+        ID_HASH,
     ),
     key=("click_id",),
     partition_by=("date",),
@@ -94,6 +101,7 @@ ADS = Table(
         Column("topic", "STRING", "what the ad is about", default="unknown"),
         FEATURES,
         *TRACE,
+        ID_HASH,
     ),
     key=("ad_id", "received_at"),
     landed=True,
@@ -102,7 +110,7 @@ ADS = Table(
 USERS = Table(
     "users",
     "What a user declared, a row each time it is told; as of T the newest row received before T holds.",
-    (USER_ID, CONSENT, FEATURES, *TRACE),
+    (USER_ID, CONSENT, FEATURES, *TRACE, ID_HASH),
     key=("user_id", "received_at"),
     landed=True,
 )
@@ -129,6 +137,7 @@ MODEL_PREDICTIONS = Table(
         Column("feature_set_hash", "STRING", "the definitions that turned inputs into features", default="none"),
         *TRACE,
         DATE,
+        ID_HASH,
     ),
     key=("prediction_id",),
     partition_by=("date",),

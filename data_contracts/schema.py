@@ -9,7 +9,7 @@ Type = Literal[
 ]  # fmt: skip
 
 
-ADDED_ON_THE_WAY = ("received_at", "content_hash", "origin", "date", "is_clock_skewed")
+ADDED_ON_THE_WAY = ("received_at", "content_hash", "origin", "date", "is_clock_skewed", "id_hash")
 """Columns of landed tables that an event does not state itself."""
 OWN_TIMES = ("timestamp", "predicted_at")
 

@@ -1,10 +1,14 @@
 """Rows as landed (JSON text) against their table's contract: typed values, defaults, and what is wrong in words."""
 
+from functools import reduce
+from operator import and_
+
 from pyspark.sql import Column as SparkColumn
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from data_contracts.landed_tables import CLOCK_SKEW, IS_CLOCK_SKEWED
+from data_contracts.render import quoted
 from data_contracts.schema import Column, Table
 
 STATED = "stated"
@@ -14,48 +18,62 @@ STATED = "stated"
 def with_contract_columns(events: DataFrame, table: Table) -> DataFrame:
     """`events` (raw_events rows meant for `table`) with the contract's typed columns and `reason`, which is null for a
     row that keeps the contract and else names each column and what is wrong with it, never a value."""
-    schema = ", ".join(f"`{column.name}` {_landed_type(column)}" for column in table.event_columns)
+    own = table.event_columns
+    schema = ", ".join(f"`{column.name}` {_landed_type(column)}" for column in own)
     stated = events.withColumn(STATED, F.from_json("row", schema))
-    typed = stated.select("*", *[_typed(column).alias(column.name) for column in table.event_columns])
-    checks = [check for column in table.event_columns for check in _checks(column)]
-    broken = F.concat_ws("; ", *checks)
-    reason = F.coalesce("error", F.nullif(broken, F.lit("")))
-    with_reason = typed.withColumn("reason", reason)
+    typed = stated.withColumns({column.name: F.expr(f"try_cast({_stated(column)} AS {column.type})") for column in own})
+    # What is wrong is put into words only where something is: that costs more than all the rest.
+    is_kept = reduce(and_, [F.expr(rule) for column in own for rule, _ in _rules(column)])
+    broken = [
+        F.when(~F.expr(rule), F.lit(f"{column.name}: {words}")) for column in own for rule, words in _rules(column)
+    ]
+    with_reason = typed.withColumn("reason", F.coalesce("error", F.when(~is_kept, F.concat_ws("; ", *broken))))
+    defaults = {column.name: F.coalesce(column.name, _default(column)) for column in own if column.default is not None}
+    return with_reason.withColumns({**defaults, **_added(table)}).drop(STATED)
+
+
+def id_hash(table: Table) -> SparkColumn:
+    """The number by which a repeated id is found."""
+    return F.xxhash64(*table.key)
+
+
+def _added(table: Table) -> dict[str, SparkColumn]:
+    """The columns that no event states."""
+    added = {"id_hash": id_hash(table)}
     if "date" in table.column_names:
-        with_reason = with_reason.withColumn("date", F.to_date(F.col(table.own_time)))
+        added["date"] = F.to_date(table.own_time)
     if IS_CLOCK_SKEWED in table.columns:
-        ahead = F.unix_micros(F.col(table.own_time)) - F.unix_micros("received_at")
-        with_reason = with_reason.withColumn(IS_CLOCK_SKEWED.name, ahead > CLOCK_SKEW * 1_000_000)
-    return with_reason.drop(STATED)
+        ahead = F.unix_micros(table.own_time) - F.unix_micros("received_at")
+        added[IS_CLOCK_SKEWED.name] = ahead > CLOCK_SKEW * 1_000_000
+    return added
 
 
 def _landed_type(column: Column) -> str:
     return column.type if column.type.startswith("MAP") else "STRING"
 
 
-def _typed(column: Column) -> SparkColumn:
-    value = _cast(column)
-    if column.default is None:
-        return value
+def _stated(column: Column) -> str:
+    return f"{STATED}.`{column.name}`"
+
+
+def _default(column: Column) -> SparkColumn:
     if column.type.startswith("MAP"):
-        return F.coalesce(value, F.expr(f"CAST(map() AS {column.type})"))
-    return F.coalesce(value, F.lit(column.default).cast(column.type))
+        return F.expr(f"CAST(map() AS {column.type})")
+    return F.lit(column.default).cast(column.type)
 
 
-def _cast(column: Column) -> SparkColumn:
-    return F.expr(f"try_cast({STATED}.`{column.name}` AS {column.type})")
-
-
-def _checks(column: Column) -> list[SparkColumn]:
-    is_stated, value = F.col(f"{STATED}.`{column.name}`").isNotNull(), _cast(column)
-    checks = [F.when(is_stated & value.isNull(), F.lit(f"{column.name}: not a {column.type}"))]
+def _rules(column: Column) -> list[tuple[str, str]]:
+    """SQL conditions that are true for a value that keeps the contract, never null, and what else is wrong in words.
+    The column itself is the typed value, before its default."""
+    stated, value = _stated(column), f"`{column.name}`"
+    rules = [(f"({stated} IS NULL OR {value} IS NOT NULL)", f"not a {column.type}")]
     if not column.nullable and column.default is None:
-        checks.append(F.when(~is_stated, F.lit(f"{column.name}: missing")))
+        rules.append((f"{stated} IS NOT NULL", "missing"))
     if column.minimum is not None:
-        checks.append(F.when(value < column.minimum, F.lit(f"{column.name}: below {column.minimum:g}")))
+        rules.append((f"({value} IS NULL OR {value} >= {column.minimum:g})", f"below {column.minimum:g}"))
     if column.maximum is not None:
-        checks.append(F.when(value > column.maximum, F.lit(f"{column.name}: above {column.maximum:g}")))
+        rules.append((f"({value} IS NULL OR {value} <= {column.maximum:g})", f"above {column.maximum:g}"))
     if column.allowed:
-        accepted = ", ".join(column.allowed)
-        checks.append(F.when(~value.isin(*column.allowed), F.lit(f"{column.name}: not one of {accepted}")))
-    return checks
+        accepted = ", ".join(map(quoted, column.allowed))
+        rules.append((f"({value} IS NULL OR {value} IN ({accepted}))", f"not one of {', '.join(column.allowed)}"))
+    return rules

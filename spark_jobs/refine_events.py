@@ -7,138 +7,181 @@ under one id is rejected.
 import argparse
 from collections.abc import Callable
 from datetime import datetime
-from pathlib import Path
 
-from pyspark.sql import DataFrame, SparkSession, Window
+from pyspark.errors import StreamingQueryException
+from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
+from data_contracts.render import quoted
 from data_contracts.schema import Table
-from data_contracts.tables import CONTRACT_VERSION, LANDED, RAW_EVENTS, REJECTED_EVENTS
+from data_contracts.settings import Settings
+from data_contracts.tables import LANDED, RAW_EVENTS, REJECTED_EVENTS
+from spark_jobs.bad_batches import CheckedRows, counted, judge, refusal
 from spark_jobs.contract import with_contract_columns
-from spark_jobs.session import Lake, rows_drained, run_job
+from spark_jobs.durability import is_whole_checkpoint, make_durable, set_aside
+from spark_jobs.load_events import NO_TABLE
+from spark_jobs.rejections import REFUSED, refuse, refuse_losers, rejections
+from spark_jobs.session import JobError, Lake, drain, run_job
+from spark_jobs.steps import reached
 
-SAME_ID = "same id, other content: an earlier row holds it"
 ORDER = ("received_at", "content_hash", "origin")
+TABLES_WRITTEN = (REJECTED_EVENTS, *LANDED.values())
 
 
 def ranked_by_id(contenders: DataFrame, table: Table) -> DataFrame:
-    """Rows of `table` with `place`, 1 for the row that wins its id, and `winning_hash`, the content of that row."""
-    by_id = Window.partitionBy(*table.key).orderBy(*ORDER)
-    whole = by_id.rowsBetween(Window.unboundedPreceding, Window.unboundedFollowing)
+    """Rows of `table` with `place`, 1 for the row that wins its id, `winning_hash`, the content of that row, and
+    `is_id_stored`, whether one of the rows of its id `is_stored`."""
+    same_id = Window.partitionBy(*table.key)
+    by_order = same_id.orderBy(*ORDER, F.desc("is_stored"))
+    whole = by_order.rowsBetween(Window.unboundedPreceding, Window.unboundedFollowing)
     return contenders.select(
-        "*", F.row_number().over(by_id).alias("place"), F.first("content_hash").over(whole).alias("winning_hash")
+        "*",
+        F.row_number().over(by_order).alias("place"),
+        F.first("content_hash").over(whole).alias("winning_hash"),
+        F.max("is_stored").over(whole).alias("is_id_stored"),
     )
 
 
-def winners(ranked: DataFrame, table: Table) -> DataFrame:
-    """The one row of each id."""
-    return ranked.where("place = 1").select(*table.column_names)
+def refine_batch(lake: Lake, events: DataFrame, let_bad_batch_through: bool = False) -> None:
+    """Bring `events`, rows of raw_events, into the tables of `lake`; doing it again changes nothing.
 
-
-def losers(ranked: DataFrame) -> DataFrame:
-    """Rows that hold other content than the winner of their id; the same content again is no conflict."""
-    return ranked.where("content_hash <> winning_hash").withColumn("reason", F.lit(SAME_ID))
-
-
-def rejections(refused: DataFrame, table_name: str) -> DataFrame:
-    """`refused` (origin, received_at, content_hash, reason) as rejected_events, one row a content and reason: the
-    earliest arrival stands for all of them. Where received_at is part of the table's key, it is part of the content."""
-    keyed_by_time = table_name in LANDED and "received_at" in LANDED[table_name].key
-    told_at = [F.unix_micros("received_at").cast("string")] if keyed_by_time else []
-    identity = F.concat_ws("|", F.lit(table_name), "content_hash", "reason", *told_at)
-    rows = refused.select(
-        F.sha2(identity, 256).alias("rejection_id"),
-        F.lit(table_name).alias("table_name"),
-        "origin",
-        "received_at",
-        "reason",
-        F.lit(CONTRACT_VERSION).alias("contract_version"),
-        "content_hash",
-    )
-    earliest = Window.partitionBy("rejection_id").orderBy("received_at", "origin")
-    numbered = rows.withColumn("place", F.row_number().over(earliest))
-    return numbered.where("place = 1").select(*REJECTED_EVENTS.column_names)
-
-
-def refine_batch(spark: SparkSession, lake: Path, events: DataFrame) -> None:
-    """Bring `events`, rows of raw_events, into the tables under `lake`; doing it again changes nothing."""
-    events = events.persist()  # every table reads it
+    Raises BadBatchError, before anything is written, when too many rows break their contract.
+    """
     present = {row["table_name"] for row in events.select("table_name").distinct().collect()}
-    if present - set(LANDED):
-        _reject(spark, lake, rejections(_unusable(events), "unknown"))
-    for name in sorted(present & set(LANDED)):
-        _refine_table(spark, lake, LANDED[name], events.where(F.col("table_name") == name))
-    events.unpersist()
+    checked = {LANDED[name]: counted(_checked(events, LANDED[name])) for name in sorted(present & set(LANDED))}
+    unusable = [counted(_unusable(events))] if present - set(LANDED) else []
+    if not let_bad_batch_through:
+        judge([*checked.values(), *unusable], lake.settings.ingest)
+    for batch in unusable:
+        refuse(lake, rejections(batch.rows, "unknown"))
+    for table, batch in checked.items():
+        _refine_table(lake, table, batch)
+    for batch in (*checked.values(), *unusable):
+        batch.rows.unpersist()
+
+
+def _checked(events: DataFrame, table: Table) -> DataFrame:
+    meant = events.where(F.col("table_name") == table.name)
+    return with_contract_columns(meant, table).select(*table.column_names, "reason")
 
 
 def _unusable(events: DataFrame) -> DataFrame:
     unusable = events.where(~F.col("table_name").isin(list(LANDED)))
-    return unusable.withColumn("reason", F.coalesce("error", F.lit("meant for no table of the contract")))
+    return unusable.withColumn("reason", F.coalesce("error", F.lit(NO_TABLE)))
 
 
-def _refine_table(spark: SparkSession, lake: Path, table: Table, events: DataFrame) -> None:
-    """Merge what keeps the contract, after what was refused is safe: who lost its id is known only before the merge."""
-    checked = with_contract_columns(events, table).persist()
-    accepted = checked.where("reason IS NULL").select(*table.column_names)
-    stored = spark.read.format("delta").load(str(lake / table.name))
-    touched = stored.join(accepted.select(*table.key).distinct(), on=list(table.key), how="left_semi")
-    ranked = ranked_by_id(accepted.unionByName(touched), table).persist()
-    refused = ("origin", "received_at", "content_hash", "reason")
-    broken = checked.where("reason IS NOT NULL").select(*refused)
-    lost = losers(ranked)
-    _reject(spark, lake, rejections(broken.unionByName(lost.select(*refused)), table.name))
-    if not lost.isEmpty():
-        won = ranked.where("place = 1").withColumn("reason", F.lit(SAME_ID))
-        _readmit(spark, lake, rejections(won, table.name))
-    _merge(spark, winners(ranked, table), lake, table, ORDER)
+def _refine_table(lake: Lake, table: Table, batch: CheckedRows) -> None:
+    """What is refused is safe before anything is accepted: afterwards one could not tell any more who lost its id.
+
+    An id that is new and comes once, as nearly all do, is appended as it is. Only the others are ranked.
+    """
+    accepted = batch.rows.where("reason IS NULL").select(*table.column_names)
+    broken = batch.rows.where("reason IS NOT NULL").select(*REFUSED)
+    contested = _contested(lake, table, accepted).persist()
+    if contested.isEmpty():
+        if batch.broken:
+            refuse(lake, rejections(broken, table.name))
+        if batch.broken < batch.total:
+            _append(lake, table, accepted)
+    else:
+        _settle(lake, table, accepted, broken, contested)
+    contested.unpersist()
+
+
+def _settle(lake: Lake, table: Table, accepted: DataFrame, broken: DataFrame, contested: DataFrame) -> None:
+    """Rank the rows of contested ids with those that the table holds; the others go in as they are."""
+    by_id = F.broadcast(contested.select("id_hash"))
+    arriving = accepted.join(by_id, on="id_hash", how="left_semi").withColumn("is_stored", F.lit(False))
+    stored = _stored(lake, table, contested).withColumn("is_stored", F.lit(True))
+    ranked = ranked_by_id(arriving.unionByName(stored, allowMissingColumns=True), table).persist()
+    refuse_losers(lake, table, ranked, broken)
+    won = ranked.where("place = 1 AND NOT is_stored")
+    once = accepted.join(by_id, on="id_hash", how="left_anti")
+    added = once.select(*table.column_names).unionByName(won.where("NOT is_id_stored").select(*table.column_names))
+    if not added.isEmpty():
+        _append(lake, table, added)
+    _replace(lake, table, won.where("is_id_stored"), contested)
     ranked.unpersist()
-    checked.unpersist()
 
 
-def _reject(spark: SparkSession, lake: Path, rejected: DataFrame) -> None:
-    if not rejected.isEmpty():
-        _merge(spark, rejected, lake, REJECTED_EVENTS, ("received_at", "origin"))
+def _contested(lake: Lake, table: Table, accepted: DataFrame) -> DataFrame:
+    """The id_hash of ids that come twice in `accepted`, or that the table holds, and then its partition of them."""
+    repeated = accepted.groupBy("id_hash").count().where("count > 1").select("id_hash")
+    arriving = F.broadcast(accepted.select("id_hash"))
+    held = lake.read(table).select("id_hash", *table.partition_by).join(arriving, on="id_hash", how="left_semi")
+    return held.unionByName(repeated, allowMissingColumns=True)
 
 
-def _readmit(spark: SparkSession, lake: Path, won: DataFrame) -> None:
-    """Take back rejections of content that an earlier arrival of the same has made the winner of its id."""
-    won.createOrReplaceTempView("readmitted")
-    spark.sql(
-        f"MERGE INTO delta.`{lake / REJECTED_EVENTS.name}` t USING readmitted s ON t.rejection_id = s.rejection_id "
-        "WHEN MATCHED THEN DELETE"
+def _stored(lake: Lake, table: Table, contested: DataFrame) -> DataFrame:
+    """What the table holds of the contested ids: key, order and partition."""
+    narrow = dict.fromkeys((*table.key, *ORDER, *table.partition_by, "id_hash"))
+    rows = lake.read(table).where(_partitions(table, contested)).select(*narrow)
+    return rows.join(F.broadcast(contested.select("id_hash")), on="id_hash", how="left_semi")
+
+
+def _partitions(table: Table, contested: DataFrame, side: str = "") -> str:
+    """SQL that keeps a reader of the table within the partitions that hold contested ids."""
+    rules = ["true"]
+    for column in table.partition_by:
+        values = contested.select(F.col(column).cast("string")).where(f"{column} IS NOT NULL").distinct().collect()
+        rules.append(f"{side}`{column}` IN ({', '.join(quoted(value[0]) for value in values) or 'NULL'})")
+    return " AND ".join(rules)
+
+
+def _append(lake: Lake, table: Table, rows: DataFrame) -> None:
+    rows.select(*table.column_names).write.format("delta").mode("append").save(lake.path(table))
+
+
+def _replace(lake: Lake, table: Table, won: DataFrame, contested: DataFrame) -> None:
+    """Put the rows that win an id in the place of the stored ones."""
+    if won.isEmpty():
+        return
+    won.select(*table.column_names).createOrReplaceTempView("won")
+    rules = [f"t.`{column}` = s.`{column}`" for column in table.key] + [_partitions(table, contested, "t.")]
+    lake.spark.sql(
+        f"MERGE INTO delta.`{lake.path(table)}` t USING won s ON {' AND '.join(rules)} WHEN MATCHED THEN UPDATE SET *"
     )
 
 
-def _merge(spark: SparkSession, rows: DataFrame, lake: Path, table: Table, order: tuple[str, ...]) -> None:
-    """Insert new ids; of an id that is there, keep the row that comes first in `order`."""
-    view = f"merging_{table.name}"
-    rows.createOrReplaceTempView(view)
-    same_id = " AND ".join(f"t.`{column}` = s.`{column}`" for column in table.key)
-    theirs, ours = (", ".join(f"{side}.{column}" for column in order) for side in "st")
-    spark.sql(
-        f"MERGE INTO delta.`{lake / table.name}` t USING {view} s ON {same_id} "
-        f"WHEN MATCHED AND struct({theirs}) < struct({ours}) THEN UPDATE SET * WHEN NOT MATCHED THEN INSERT *"
-    )
-
-
-def _batch_refiner(lake: Path) -> Callable[[DataFrame, int], None]:
-    """What runs in the server for each micro-batch; it carries a path, nothing else."""
+def _batch_refiner(settings: Settings, let_bad_batch_through: bool) -> Callable[[DataFrame, int], None]:
+    """What runs in the server for each micro-batch. Spark notes a batch as done only after this, so that what it notes
+    is on disk."""
 
     def refine(events: DataFrame, batch_number: int) -> None:
-        refine_batch(events.sparkSession, lake, events)
+        reached(settings.home, "refine_events.plan")
+        refine_batch(Lake(events.sparkSession, settings), events, let_bad_batch_through)
+        reached(settings.home, "refine_events.committed")
+        for table in TABLES_WRITTEN:
+            make_durable(settings.lake / table.name)
+        reached(settings.home, "refine_events.durable")
 
     return refine
 
 
 def main(lake: Lake, as_of: datetime, arguments: argparse.Namespace) -> str:
     """Refine what was loaded since the last run; a batch that was cut short is refined again, to the same result."""
-    for table in (RAW_EVENTS, REJECTED_EVENTS, *LANDED.values()):
-        lake.made(table)
-    events = lake.spark.readStream.format("delta").load(lake.path(RAW_EVENTS))
-    stream = events.writeStream.foreachBatch(_batch_refiner(lake.settings.lake))
-    refined = rows_drained(stream, lake.settings.checkpoints / "refine_events")
-    return f"{refined} raw events refined"
+    checkpoint = lake.settings.checkpoints / "refine_events"
+    with lake.writing(*TABLES_WRITTEN):
+        if not is_whole_checkpoint(checkpoint):
+            set_aside(checkpoint, lake.settings.home / "damaged")
+        events = lake.spark.readStream.format("delta").option("ignoreDeletes", "true").load(lake.path(RAW_EVENTS))
+        stream = events.writeStream.foreachBatch(_batch_refiner(lake.settings, arguments.let_bad_batch_through))
+        before = {table: lake.count(table) for table in TABLES_WRITTEN}
+        try:
+            drain(stream, checkpoint)
+        except StreamingQueryException as error:
+            if words := refusal(error):
+                raise JobError(words) from None
+            raise
+        more = {table.name: lake.count(table) - count for table, count in before.items()}
+    return "refined: " + (", ".join(f"{name} {rows:+,}" for name, rows in more.items() if rows) or "nothing new")
 
 
 if __name__ == "__main__":
-    run_job(main, argparse.ArgumentParser("refine_events", description=__doc__))
+    parser = argparse.ArgumentParser("refine_events", description=__doc__)
+    parser.add_argument(
+        "--let-bad-batch-through",
+        action="store_true",
+        help="bring in what is good of a batch even if more of it is broken than ingest.worst_rejected_share",
+    )
+    run_job(main, parser)

@@ -3,13 +3,15 @@
 import argparse
 import socket
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 from pyspark.sql.connect.client.retries import DefaultPolicy
 from pyspark.sql.streaming import DataStreamWriter
 
@@ -17,6 +19,10 @@ from data_contracts.render import spark_ddl
 from data_contracts.schema import Table
 from data_contracts.sections import parsed_instant
 from data_contracts.settings import ConfigurationError, Settings, load
+from spark_jobs.delta_log import versions
+from spark_jobs.durability import make_durable, set_aside_damaged
+from spark_jobs.evolution import ContractChangeError, alterations
+from spark_jobs.locks import LockError, TableLock, end_session
 
 
 class JobError(RuntimeError):
@@ -29,25 +35,86 @@ class Lake:
 
     spark: SparkSession
     settings: Settings
+    _held: set[str] = field(default_factory=set, compare=False)
 
     def path(self, table: Table) -> str:
         return str(self.settings.lake / table.name)
 
-    def made(self, table: Table) -> None:
-        """Make the table, with the contract's schema, where it is missing."""
-        if not (self.settings.lake / table.name / "_delta_log").is_dir():
-            self.spark.sql(spark_ddl(table, self.path(table)))
-
     def read(self, table: Table) -> DataFrame:
-        """The table as it is now; without rows where it was never written."""
-        self.made(table)
-        return self.spark.read.format("delta").load(self.path(table))
+        """The table as it is now, with the contract's columns: without rows where it was never written, and null in a
+        column that it does not have yet."""
+        if not versions(self.settings.lake / table.name):
+            schema = ", ".join(f"`{column.name}` {column.type}" for column in table.columns)
+            return self.spark.createDataFrame([], schema)
+        rows = self.spark.read.format("delta").load(self.path(table))
+        known = set(rows.columns)
+        return rows.select(
+            *(F.col(c.name) if c.name in known else F.lit(None).cast(c.type).alias(c.name) for c in table.columns)
+        )
+
+    def count(self, table: Table) -> int:
+        """The table's rows, from its statistics."""
+        return self.spark.read.format("delta").load(self.path(table)).count()
+
+    @contextmanager
+    def writing(self, *tables: Table) -> Iterator[bool]:
+        """Keep other writers from these tables, which are made, or brought to their contract, first; what was committed
+        is on disk when this ends. Yields whether the last writer of one of them did not come to its end: then its
+        statements are ended here, and what a power cut tore of its commits is set aside."""
+        asked = [table for table in sorted(tables, key=lambda table: table.name) if table.name not in self._held]
+        with ExitStack() as stack:
+            locks = {table: stack.enter_context(self._locked(table)) for table in asked}
+            cut_short = {table: lock.unfinished for table, lock in locks.items() if lock.unfinished}
+            for session_id in {*cut_short.values()} - {self.spark.session_id}:
+                end_session(self.settings.spark_remote, session_id)
+            for table, session_id in cut_short.items():
+                self._fence(table, session_id)
+            for table, lock in locks.items():
+                self._made(table)
+                lock.hold(self.spark.session_id)
+            yield bool(cut_short)
+            for table in asked:
+                make_durable(self.settings.lake / table.name)
 
     def overwrite(self, table: Table, rows: DataFrame, where: str = "") -> None:
         """Replace the rows that `where` matches (all, without it) in one commit."""
-        self.made(table)
-        writer = rows.select(*table.column_names).write.format("delta").mode("overwrite")
-        (writer.option("replaceWhere", where) if where else writer).save(self.path(table))
+        with self.writing(table):
+            writer = rows.select(*table.column_names).write.format("delta").mode("overwrite")
+            (writer.option("replaceWhere", where) if where else writer).save(self.path(table))
+
+    @contextmanager
+    def _locked(self, table: Table) -> Iterator[TableLock]:
+        """Hold one table's lock; what ends in anything but a JobError may have left a statement that runs on."""
+        lock, is_done = TableLock(self.settings.home / "locks", table.name), False
+        self._held.add(table.name)
+        try:
+            yield lock
+            is_done = True
+        except JobError:
+            is_done = True
+            raise
+        finally:
+            self._held.discard(table.name)
+            lock.release(is_done)
+
+    def _fence(self, table: Table, session_id: str) -> None:
+        """Nothing the ended session began is committed any more: a change of metadata fails what runs beside it."""
+        path = self.settings.lake / table.name
+        if gone := set_aside_damaged(path, self.settings.home / "damaged" / table.name / session_id):
+            print(f"{table.name}: versions {gone} did not survive and are written again", flush=True)
+        if versions(path):
+            self.spark.sql(f"ALTER TABLE delta.`{path}` SET TBLPROPERTIES ('clicklake.ended' = '{session_id}')")
+
+    def _made(self, table: Table) -> None:
+        path = self.path(table)
+        if not versions(Path(path)):
+            self.spark.sql(spark_ddl(table, path))
+            return
+        try:
+            for change in alterations(self.spark.read.format("delta").load(path).schema, table):
+                self.spark.sql(f"ALTER TABLE delta.`{path}` {change}")
+        except ContractChangeError as error:
+            raise JobError(str(error)) from None
 
 
 def run_job(main: Callable[[Lake, datetime, argparse.Namespace], str], parser: argparse.ArgumentParser) -> None:
@@ -56,16 +123,18 @@ def run_job(main: Callable[[Lake, datetime, argparse.Namespace], str], parser: a
     arguments = parser.parse_args()
     try:
         settings = load()
-        print(main(Lake(connect(settings), settings), arguments.as_of, arguments), flush=True)
-    except (ConfigurationError, JobError) as error:
+        spark = connect(settings)
+        try:
+            print(main(Lake(spark, settings), arguments.as_of, arguments), flush=True)
+        finally:
+            spark.stop()
+    except (ConfigurationError, JobError, LockError) as error:
         sys.exit(f"{parser.prog}: {error}")
 
 
-def rows_drained(stream: DataStreamWriter, checkpoint: Path, table: str | None = None) -> int:
-    """Run a stream over all that is there now, to its end; how many rows it read."""
-    started = stream.option("checkpointLocation", str(checkpoint)).trigger(availableNow=True).start(table)
-    started.awaitTermination()
-    return sum(progress.numInputRows for progress in started.recentProgress)
+def drain(stream: DataStreamWriter, checkpoint: Path, table: str | None = None) -> None:
+    """Run a stream over all that is there now, to its end."""
+    stream.option("checkpointLocation", str(checkpoint)).trigger(availableNow=True).start(table).awaitTermination()
 
 
 def connect(settings: Settings) -> SparkSession:

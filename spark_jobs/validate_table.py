@@ -57,7 +57,6 @@ def main(lake: Lake, as_of: datetime, arguments: argparse.Namespace) -> str:
     """Validate the named tables and record the results; JobError names every broken expectation."""
     tables = [TABLES[name] for name in arguments.tables or LANDED]
     results = [result for table in tables for result in validated(lake.read(table), table, as_of)]
-    lake.made(VALIDATION_RESULTS)
     rows = lake.spark.createDataFrame(results, schema=lake.read(VALIDATION_RESULTS).schema)
     names = ", ".join(f"'{table.name}'" for table in tables)
     lake.overwrite(VALIDATION_RESULTS, rows, where=f"table_name IN ({names}) AND as_of = '{as_of.isoformat()}'")

@@ -30,8 +30,8 @@ def spark(spark_settings: Settings) -> Iterator[SparkSession]:
 def empty_lake(spark: SparkSession, spark_settings: Settings) -> Lake:
     """All tables, made once by the contract, without rows; to be copied, not written."""
     lake = Lake(spark, spark_settings)
-    for table in TABLES.values():
-        lake.made(table)
+    with lake.writing(*TABLES.values()):
+        pass
     return lake
 
 

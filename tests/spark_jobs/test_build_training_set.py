@@ -25,7 +25,7 @@ def prepared(copied_lake, tmp_path_factory, landed):
         Event("ad_impressions", NOON + timedelta(minutes=m), impression(m, position=None if m == 180 else 2))
         for m in (0, 180, 2000)
     ]
-    refine_batch(lake.spark, lake.settings.lake, landed(*shown, Event("clicks", NOON + timedelta(minutes=1), click(0))))
+    refine_batch(lake, landed(*shown, Event("clicks", NOON + timedelta(minutes=1), click(0))))
     count_events.main(lake, AS_OF, None)
     label_impressions.main(lake, AS_OF, None)
     return lake

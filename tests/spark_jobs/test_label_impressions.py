@@ -69,9 +69,9 @@ def test_a_label_matures_a_window_and_an_allowance_after_its_impression(spark):
 
 def test_an_earlier_as_of_takes_no_label_back_and_labels_what_came_late(lake, landed):
     events = (Event("ad_impressions", NOON, impression(0)), Event("clicks", NOON, click(0)))
-    refine_batch(lake.spark, lake.settings.lake, landed(*events))
+    refine_batch(lake, landed(*events))
     assert main(lake, datetime(2026, 1, 12, tzinfo=UTC), None) == "labels: 1 clicked"
-    refine_batch(lake.spark, lake.settings.lake, landed(Event("ad_impressions", NOON, impression(5))))
+    refine_batch(lake, landed(Event("ad_impressions", NOON, impression(5))))
     assert main(lake, datetime(2026, 1, 11, tzinfo=UTC), None) == "labels: 1 clicked, 1 not_clicked"
     (as_of,) = lake.read(LABELS).selectExpr("unix_seconds(as_of) AS as_of").distinct().collect()
     assert as_of["as_of"] == datetime(2026, 1, 12, tzinfo=UTC).timestamp()

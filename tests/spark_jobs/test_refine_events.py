@@ -1,3 +1,4 @@
+from argparse import Namespace
 from datetime import timedelta
 
 import pytest
@@ -5,10 +6,12 @@ import pytest
 from data_contracts.landing import Event, LandingWriter
 from data_contracts.tables import AD_IMPRESSIONS, ADS, CLICKS, REJECTED_EVENTS
 from spark_jobs import load_events
-from spark_jobs.refine_events import SAME_ID, main, refine_batch
+from spark_jobs.refine_events import main, refine_batch
+from spark_jobs.rejections import SAME_ID
 from tests.spark_jobs.conftest import NOON, click, impression
 
 pytestmark = pytest.mark.spark
+ARGUMENTS = Namespace(let_bad_batch_through=False)
 FIRST = Event("ad_impressions", NOON, impression(1, ad_id="ad-1"), "first:1")
 LATER = Event("ad_impressions", NOON + timedelta(seconds=5), impression(1, ad_id="ad-2"), "later:1")
 AGAIN = Event("ad_impressions", NOON + timedelta(seconds=9), impression(1, ad_id="ad-1"), "again:1")
@@ -17,7 +20,7 @@ AGAIN = Event("ad_impressions", NOON + timedelta(seconds=9), impression(1, ad_id
 @pytest.fixture
 def refine(lake, landed):
     def refine(*events):
-        refine_batch(lake.spark, lake.settings.lake, landed(*events))
+        refine_batch(lake, landed(*events))
 
     return refine
 
@@ -92,7 +95,7 @@ def test_the_job_refines_what_was_loaded_since_its_last_run(lake):
         writer.append([Event("ad_impressions", NOON, impression(number))])
         writer.seal()
         load_events.main(lake, NOON, None)
-        assert main(lake, NOON, None) == "1 raw events refined"
+        assert main(lake, NOON, ARGUMENTS) == "refined: ad_impressions +1"
     writer.close()
-    assert main(lake, NOON, None) == "0 raw events refined"
+    assert main(lake, NOON, ARGUMENTS) == "refined: nothing new"
     assert rows(lake, AD_IMPRESSIONS, "impression_id") == [("impression-1",), ("impression-2",)]

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.spark
 
 @pytest.fixture
 def clicks(lake, landed):
-    refine_batch(lake.spark, lake.settings.lake, landed(Event("clicks", NOON, click(1))))
+    refine_batch(lake, landed(Event("clicks", NOON, click(1))))
     return lake
 
 

@@ -1,0 +1,58 @@
+"""What a table does not take, as rows of rejected_events."""
+
+from pyspark.sql import DataFrame, Window
+from pyspark.sql import functions as F
+
+from data_contracts.schema import Table
+from data_contracts.tables import CONTRACT_VERSION, LANDED, REJECTED_EVENTS
+from spark_jobs.session import Lake
+
+SAME_ID = "same id, other content: an earlier row holds it"
+REFUSED = ("origin", "received_at", "content_hash", "reason")
+
+
+def rejections(refused: DataFrame, table_name: str) -> DataFrame:
+    """`refused` (origin, received_at, content_hash, reason) as rejected_events, one row a content and reason: the
+    earliest arrival stands for all of them. Where received_at is part of the table's key, it is part of the content."""
+    keyed_by_time = table_name in LANDED and "received_at" in LANDED[table_name].key
+    told_at = [F.unix_micros("received_at").cast("string")] if keyed_by_time else []
+    identity = F.concat_ws("|", F.lit(table_name), "content_hash", "reason", *told_at)
+    rows = refused.select(
+        F.sha2(identity, 256).alias("rejection_id"),
+        F.lit(table_name).alias("table_name"),
+        "origin",
+        "received_at",
+        "reason",
+        F.lit(CONTRACT_VERSION).alias("contract_version"),
+        "content_hash",
+    )
+    earliest = Window.partitionBy("rejection_id").orderBy("received_at", "origin")
+    numbered = rows.withColumn("place", F.row_number().over(earliest))
+    return numbered.where("place = 1").select(*REJECTED_EVENTS.column_names)
+
+
+def refuse(lake: Lake, rejected: DataFrame) -> None:
+    """Keep rows of rejected_events; of one that is there, the arrival that comes first."""
+    if rejected.isEmpty():
+        return
+    rejected.createOrReplaceTempView("refused")
+    lake.spark.sql(
+        f"MERGE INTO delta.`{lake.path(REJECTED_EVENTS)}` t USING refused s ON t.rejection_id = s.rejection_id "
+        "WHEN MATCHED AND struct(s.received_at, s.origin) < struct(t.received_at, t.origin) THEN UPDATE SET * "
+        "WHEN NOT MATCHED THEN INSERT *"
+    )
+
+
+def refuse_losers(lake: Lake, table: Table, ranked: DataFrame, broken: DataFrame) -> None:
+    """Keep the rows that lost their id, with those that broke the contract; and take back the rejections of content
+    that an earlier arrival of the same has made the winner."""
+    lost = ranked.where("content_hash <> winning_hash").withColumn("reason", F.lit(SAME_ID))
+    refuse(lake, rejections(broken.select(*REFUSED).unionByName(lost.select(*REFUSED)), table.name))
+    if lost.isEmpty():
+        return
+    won = ranked.where("place = 1").withColumn("reason", F.lit(SAME_ID))
+    rejections(won, table.name).createOrReplaceTempView("readmitted")
+    lake.spark.sql(
+        f"MERGE INTO delta.`{lake.path(REJECTED_EVENTS)}` t USING readmitted s ON t.rejection_id = s.rejection_id "
+        "WHEN MATCHED THEN DELETE"
+    )
