@@ -34,7 +34,7 @@ class Member:
 
 def opened_members(sources: Sequence[Path], wanted: Callable[[str], bool]) -> Iterator[tuple[Member, IO[bytes]]]:
     """The members whose path is wanted, in a stable order, each open until the next one. Raises SourceError, also when
-    two of them have one path: a mapping could not tell their lines apart."""
+    two of them have one path: neither a mapping nor an import that goes on could tell them apart."""
     came_from: dict[str, Path] = {}
     finished = 0
     for source in sources:
@@ -42,10 +42,9 @@ def opened_members(sources: Sequence[Path], wanted: Callable[[str], bool]) -> It
             try:
                 with file.open("rb") as packed:
                     for member, stream in _members(source, file, packed, finished, wanted):
-                        if came_from.setdefault(member.path, source) != source:
-                            raise SourceError(
-                                f"{member.path} is in {came_from[member.path]} and in {source}: give the folder above"
-                            )
+                        if member.path in came_from:
+                            raise SourceError(f"{member.path} is there twice: in {came_from[member.path]}, in {source}")
+                        came_from[member.path] = source
                         yield member, stream
                     finished += file.stat().st_size
             except READ_ERRORS as error:

@@ -28,7 +28,7 @@ ROWS_SHOWN = 3
 
 
 def check_import(settings: Settings, mapping_path: Path, sources: Sequence[Path], console: Console) -> Tally:
-    """Maps the first lines of the first member of each kind (those that the same sections read) and shows rows and
+    """Maps the first lines of the first member of each kind (one format, read by the same sections) and shows rows and
     reasons; the key of the pseudonyms is thrown away. Raises MappingError and SourceError as an import would."""
     mapping = load_mapping(mapping_path)
     check_members(mapping, sources)
@@ -50,11 +50,12 @@ def _first_of_each_kind(
     sql, seen = LineSql(), set[tuple[str, ...]]()
     pseudonym_of = partial(pseudonym, secrets.token_bytes(KEY_BYTES))
     for member, stream in opened_members(sources, mapping.reads):
-        kind = tuple(section.key for section in mapping.sections_of(member.path))
+        layout = mapping.layout_of(member.path)
+        kind = (layout.format, *(section.key for section in mapping.sections_of(member.path)))
         if kind in seen:
             continue
         seen.add(kind)
-        rows = opened_rows(stream, member, mapping.layout_of(member.path))
+        rows = opened_rows(stream, member, layout)
         mapper = MemberMapper(mapping, member, rows.schema, pseudonym_of, sql)
         found = [one for batch in _first_batches(rows, mapper.columns) for one in mapper.judged(batch, now)]
         yield member, found

@@ -92,9 +92,10 @@ def test_two_members_of_one_path_are_refused(tmp_path):
     for day in ("1", "2"):
         (tmp_path / day).mkdir()
         (tmp_path / day / "a.csv").write_bytes(b"1")
-    with pytest.raises(SourceError) as raised:
-        read(tmp_path / "1", tmp_path / "2")
-    assert str(raised.value) == f"a.csv is in {tmp_path / '1'} and in {tmp_path / '2'}: give the folder above"
+    for one, two in (("1", "2"), ("1", "1")):
+        with pytest.raises(SourceError) as raised:
+            read(tmp_path / one, tmp_path / two)
+        assert str(raised.value) == f"a.csv is there twice: in {tmp_path / one}, in {tmp_path / two}"
 
 
 def test_a_position_says_how_much_of_all_files_was_read(tmp_path):

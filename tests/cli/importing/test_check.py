@@ -59,6 +59,12 @@ def test_each_kind_of_member_is_checked_once_and_only_its_first_lines(settings, 
     assert lines[-1] == "nothing was written; user_id is shown under a key made for this check"
 
 
+def test_another_format_is_another_kind(settings, folder, console):
+    (folder / "mine.toml").write_text(MAPPING.replace("ads-.*\\.csv", "ads-.*"))
+    (folder / "log" / "ads-3.jsonl").write_text('{"id": "c", "topic": "news"}\n')
+    assert check_import(settings, folder / "mine.toml", [folder / "log"], console).rows["ads"] == 6
+
+
 def test_nothing_is_written_and_no_raw_id_is_shown(settings, folder, console):
     (folder / "log" / "users.jsonl").write_text('{"name": "ann", "since": "2024-01-01", "consent": "granted"}\n')
     check_import(settings, folder / "mine.toml", [folder / "log"], console)
