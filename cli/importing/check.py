@@ -1,6 +1,7 @@
 """`clicklake import --check`: what the first lines become and what is rejected, without writing anything."""
 
 import secrets
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from functools import partial
@@ -70,7 +71,7 @@ def _first_batches(rows: Rows, columns: Sequence[str]) -> Iterator[Batch]:
 
 
 def _show(console: Console, table: str, tally: Tally, judged: Sequence[Judged]) -> None:
-    reasons = tally.rejected.get(table, {})
+    reasons = tally.rejected.get(table, Counter[str]())
     first: dict[str, str] = {}
     for event, reason in judged:
         first.setdefault(reason, event.origin)

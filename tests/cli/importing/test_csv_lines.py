@@ -68,7 +68,7 @@ MALFORMED = [
     (b'1,"2"x', """not valid CSV: ',' expected after '"'"""),
     (b"ann,\xff", "not valid UTF-8 at byte 5"),
     (b"1,2\r3,4", "not valid CSV: new-line character seen in unquoted field"),
-    (b"x" * LINE_LIMIT + b"yz", "longer than 1048576 bytes"),
+    (b"1," + b"x" * LINE_LIMIT, "longer than 1048576 bytes"),
 ]
 
 
@@ -78,6 +78,11 @@ def test_a_malformed_line_costs_only_itself(line, error):
     assert [number for numbers, _, _ in found for number in numbers] == [2, 4]
     assert [row for _, rows, _ in found for row in rows] == [["1", "2"], ["3", "4"]]
     assert [bad for _, _, malformed in found for bad in malformed] == [(3, error)]
+
+
+def test_a_line_that_is_not_utf_8_is_malformed_even_where_that_column_is_not_asked_for():
+    (batch,) = CsvLines(io.BytesIO(b"a,b\n1,\xff\n3,4\n"), "o").batches(["a"])
+    assert (batch.lines["a"].to_pylist(), batch.malformed) == (["3"], [(2, "not valid UTF-8 at byte 3")])
 
 
 def test_a_long_field_is_read_whole():
