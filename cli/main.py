@@ -86,15 +86,29 @@ def sql(
 @app.command("import", rich_help_panel=TABLES)
 def import_(
     mapping: Annotated[Path, typer.Argument(help="TOML: source columns to contract columns (conf/imports/obd.toml).")],
-    source: Annotated[Path, typer.Argument(help="The log to import, for example data/obd_small.tar.gz.")],
+    sources: Annotated[
+        list[Path],
+        typer.Argument(metavar="SOURCE...", help="The log: files, folders or tar archives (data/obd_small.tar.gz)."),
+    ],
+    check: Annotated[
+        bool,
+        typer.Option("--check", help="Show what the first 1,000 lines become and what is rejected; write nothing."),
+    ] = False,
     again: Annotated[
         bool, typer.Option("--again", help="Import even if it was imported before; the tables end the same.")
     ] = False,
 ) -> None:
-    """Bring a log of another system into landing, the way live events take; what is there already adds nothing."""
-    from cli.import_log import import_log
+    """Bring a log of another system into landing, the way live events take; what is there already adds nothing.
 
-    import_log(load(), mapping, source, console(), again=again)
+    CSV, TSV, JSON Lines and Parquet, also packed by gzip or zstd. One that was cut off goes on where it was.
+    """
+    from cli.importing.check import check_import
+    from cli.importing.import_log import import_log
+
+    if check:
+        check_import(load(), mapping, sources, console())
+    else:
+        import_log(load(), mapping, sources, console(), again=again)
 
 
 @app.command(rich_help_panel=TABLES)

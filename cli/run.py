@@ -4,7 +4,7 @@ import time
 
 from rich.console import Console
 
-from cli.import_log import import_log
+from cli.importing.import_log import import_log
 from cli.jars import ROOT
 from cli.pipeline import run_pipeline
 from cli.report import show_outcome
@@ -23,8 +23,8 @@ def run(settings: Settings, console: Console) -> None:
     """
     began = time.monotonic()
     started(settings, console)
-    imported, seconds = timed(lambda: import_log(settings, MAPPING, SOURCE, console))
-    if not imported.already_imported:
+    tally, seconds = timed(lambda: import_log(settings, MAPPING, [SOURCE], console))
+    if tally:
         record(settings, {"import": seconds})
     run_pipeline(settings, console)
     _, seconds = timed(lambda: show_outcome(settings, console))

@@ -92,5 +92,7 @@ def test_a_log_is_imported_again_only_when_that_is_asked_for(clicklake: Shell, t
         "log.csv was imported before: nothing to do",
         "ad_impressions: 1 rows",
     ]
+    checked = clicklake("import", "--check", str(mapping), str(log), str(mapping)).stdout
+    assert checked.splitlines()[-1] == "nothing was written; user_id is shown under a key made for this check"
     told = " ".join(clicklake("import", "--help").stdout.replace("│", " ").split())
     assert "Import even if it was imported before; the tables end the same." in told
