@@ -17,6 +17,7 @@ from data_contracts.settings import Settings
 from data_contracts.table_history import HistoryError
 
 HINTS = ("Did you mean", "Candidate bindings")
+PASSED_ON = re.compile(r"^.*get_next failed\(\):(?: IOError:)* ")
 COMMENTS = r"(?:\s|--[^\n]*\n|/\*.*?\*/)*"
 EXPLAIN = re.compile(rf"{COMMENTS}EXPLAIN\s*(\([^)]*\)|ANALYZE\b)?", re.IGNORECASE | re.DOTALL)
 
@@ -37,10 +38,15 @@ def _answered(
             _require_reading(lake, statement)
             found = lake.sql(statement)
             yield (found.limit(rows) if rows else found).to_arrow_reader(BATCH_ROWS)
-    except duckdb.Error as error:
-        raise CommandError(one_line(error)) from None
     except HistoryError as error:
         raise CommandError(str(error)) from None
+    except (duckdb.Error, OSError, RuntimeError) as error:
+        # What goes wrong while rows are read comes as an OSError without a number, Ctrl-C as a RuntimeError.
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        if "interrupted" in str(error).lower():
+            raise KeyboardInterrupt from None
+        raise CommandError(one_line(str(error))) from None
 
 
 def _require_reading(lake: duckdb.DuckDBPyConnection, statement: str) -> None:
@@ -55,9 +61,9 @@ def _require_reading(lake: duckdb.DuckDBPyConnection, statement: str) -> None:
         raise CommandError(f"{kind.name}: this command only reads ({READING})")
 
 
-def one_line(error: duckdb.Error) -> str:
+def one_line(error: str) -> str:
     """What DuckDB says, without the drawing of where."""
-    said, _, where = str(error).partition("\nLINE ")
+    said, _, where = PASSED_ON.sub("", error).partition("\nLINE ")
     hint = next((line for line in said.splitlines()[1:] if line.startswith(HINTS)), "")
     place = f" (line {where.split(':')[0]})" if where else ""
     return f"{said.splitlines()[0]}{place}{' ' + hint if hint else ''}"
