@@ -65,6 +65,9 @@ def text(expression: str, kind: Any) -> str:
     """SQL for the text of a value, the same for CSV and for people; NULL stays NULL."""
     if kind.id in {"list", "map", "struct", "array"}:
         return f"{_json(expression, kind)}::VARCHAR"
+    if kind.id in FLOATS:
+        # A NaN has a sign, which means nothing and differs from engine to engine.
+        return f"CASE WHEN isnan({expression}) THEN 'nan' ELSE {expression}::VARCHAR END"
     return f"{_plain(expression, kind)}::VARCHAR" if kind.id not in _INSTANTS else _instant(expression)
 
 
@@ -105,9 +108,8 @@ def _json(expression: str, kind: Any) -> str:
         )
         return f"CASE WHEN {expression} IS NOT NULL THEN to_json(struct_pack({', '.join(packed)})) END"
     if kind.id in FLOATS:
-        return (
-            f"CASE WHEN isfinite({expression}) THEN {expression}::VARCHAR::JSON ELSE to_json({expression}::VARCHAR) END"
-        )
+        written = text(expression, kind)
+        return f"CASE WHEN isfinite({expression}) THEN {written}::JSON ELSE to_json({written}) END"
     if kind.id in NUMBERS:
         return f"{_plain(expression, kind)}::VARCHAR::JSON"
     return f"to_json({expression})" if kind.id in {"boolean", "varchar"} else f"to_json({text(expression, kind)})"
