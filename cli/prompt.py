@@ -18,7 +18,8 @@ from cli.result_formats import write_csv, write_json, write_parquet
 from cli.result_table import MOST_ROWS, show_table
 
 Engine = Callable[[str, int | None], AbstractContextManager[pa.RecordBatchReader]]
-"""Runs a statement that reads and gives its rows, at most so many; CommandError says in one line why there are none."""
+"""Runs a statement that reads and gives its rows, of which so many will be looked at (all, without a number);
+CommandError says in one line why there are none."""
 
 READING = "SELECT, WITH, FROM, VALUES, SHOW, DESCRIBE, EXPLAIN"
 WELCOME = (

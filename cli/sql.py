@@ -1,7 +1,10 @@
 """DuckDB over the lake for a person."""
 
 import contextlib
+import os
 import re
+import signal
+import threading
 from collections.abc import Iterator
 from datetime import datetime
 from functools import partial
@@ -36,8 +39,8 @@ def _answered(
             # A table that is not there would otherwise be looked for among this program's variables.
             lake.execute("SET python_enable_replacements = false")
             _require_reading(lake, statement)
-            found = lake.sql(statement)
-            yield (found.limit(rows) if rows else found).to_arrow_reader(BATCH_ROWS)
+            with _interruptible(lake):
+                yield lake.sql(statement).to_arrow_reader(BATCH_ROWS)
     except HistoryError as error:
         raise CommandError(str(error)) from None
     except (duckdb.Error, OSError, RuntimeError) as error:
@@ -47,6 +50,28 @@ def _answered(
         if "interrupted" in str(error).lower():
             raise KeyboardInterrupt from None
         raise CommandError(one_line(str(error))) from None
+
+
+@contextlib.contextmanager
+def _interruptible(lake: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """Ctrl-C ends what is computed. Python would hear of it only when DuckDB returns, which may be in hours."""
+    heard, told = os.pipe()
+    os.set_blocking(told, False)
+    before = signal.set_wakeup_fd(told, warn_on_full_buffer=False)
+
+    def listen() -> None:
+        while (byte := os.read(heard, 1)) and byte[0] == signal.SIGINT:
+            lake.interrupt()
+
+    listener = threading.Thread(target=listen, daemon=True)
+    listener.start()
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(before)
+        os.close(told)
+        listener.join()
+        os.close(heard)
 
 
 def _require_reading(lake: duckdb.DuckDBPyConnection, statement: str) -> None:

@@ -9,8 +9,10 @@ import select
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import psutil
 import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
@@ -106,10 +108,19 @@ def test_the_prompt_of_a_person_goes_on_after_an_error_and_remembers(terminal: T
     assert (settings.home / "sql_history").read_text().splitlines()[-1] == "40 + 2 AS answer;"
 
 
+def await_cpu_seconds(pid: int, seconds: float) -> None:
+    """Waits until the program has computed for so long since now: it is within its statement."""
+    program = psutil.Process(pid)
+    begun = program.cpu_times().user
+    while program.cpu_times().user < begun + seconds:
+        time.sleep(0.1)
+
+
 def test_ctrl_c_ends_the_statement_and_not_the_prompt(terminal: Terminal) -> None:
     terminal.read_until("clicklake> ")
     terminal.type("SELECT sum(a.range * b.range) AS s FROM range(10000000) a, range(10000000) b;\n")
     terminal.read_until("\n")
+    await_cpu_seconds(terminal.program.pid, 2)
     terminal.program.send_signal(signal.SIGINT)
     terminal.read_until("interrupted")
     terminal.type("SELECT 40 + 2 AS answer;\n")

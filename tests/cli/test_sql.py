@@ -76,11 +76,6 @@ def test_what_reads_is_answered(rows, statement: str) -> None:
     rows(statement)
 
 
-def test_no_more_rows_are_given_than_are_asked_for(settings: Settings) -> None:
-    with duckdb_engine(settings)("FROM range(10)", 3) as result:
-        assert result.read_all().num_rows == 3
-
-
 def test_a_table_that_is_written_meanwhile_is_there_at_the_next_statement(settings: Settings, rows) -> None:
     assert rows("SELECT count(*) AS n FROM clicks") == [{"n": 0}]
     write_lake(settings)
