@@ -1,12 +1,14 @@
 """The `clicklake` command. A command imports what it needs when it runs, so that --help stays quick."""
 
 import sys
+from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from cli.errors import CommandError
+from data_contracts.sections import parsed_instant
 from data_contracts.settings import ConfigurationError, load
 
 if TYPE_CHECKING:
@@ -69,18 +71,41 @@ def status(
     raise typer.Exit(0 if show_status(load(), console(), as_json=json) else 1)
 
 
+Statement = Annotated[str | None, typer.Option("-c", help="Run this one statement, print its result and end.")]
+Form = Annotated[
+    Literal["table", "csv", "json", "parquet"],
+    typer.Option(
+        "--format", help="table is for people and shows 100 rows; the others hold every row; json is JSON Lines."
+    ),
+]
+Output = Annotated[
+    Path | None, typer.Option("--output", "-o", help="Write the result of -c to this file.", dir_okay=False)
+]
+At = Annotated[
+    str | None,
+    typer.Option("--at", metavar="INSTANT", help="Every table as it was then, by its commits: 2026-01-31T06:00:00Z."),
+]
+
+
 @app.command(rich_help_panel=TABLES)
-def sql(
-    statement: Annotated[str, typer.Option("-c", help="Run this one statement, print its result and end.")] = "",
-) -> None:
+def sql(statement: Statement = None, form: Form = "table", output: Output = None, at: At = None) -> None:
     """Query the lake with DuckDB: a view a table, also while the services work or are stopped."""
-    from cli.sql import prompt, run_statement
+    from cli.prompt import query
+    from cli.sql import duckdb_engine
 
     settings = load()
-    if statement:
-        run_statement(settings, statement, console())
-    else:
-        prompt(settings, console())
+    query(duckdb_engine(settings, instant(at)), statement, form, output, settings.home / "sql_history", console())
+
+
+@app.command("spark-sql", rich_help_panel=TABLES)
+def spark_sql(statement: Statement = None, form: Form = "table", output: Output = None, at: At = None) -> None:
+    """Query the lake with Spark SQL on the running server: the same views, the same answers."""
+    from cli.prompt import query
+    from cli.spark_sql import spark_engine
+
+    settings = load()
+    with spark_engine(settings, instant(at)) as engine:
+        query(engine, statement, form, output, settings.home / "spark_sql_history", console())
 
 
 @app.command("import", rich_help_panel=TABLES)
@@ -132,6 +157,13 @@ def jars() -> None:
     from cli.services import SPARK_HOME
 
     install_jars(SPARK_HOME)
+
+
+def instant(text: str | None) -> datetime | None:
+    try:
+        return parsed_instant(text) if text else None
+    except ValueError as error:
+        raise CommandError(f"--at: {error}") from None
 
 
 def console() -> "Console":

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from cli.airflow_home import login
 from cli.errors import CommandError
-from cli.sql import show
+from cli.result_table import show_table
 from data_contracts.lake import open_lake
 from data_contracts.registry import RegistryError, challenger, champion
 from data_contracts.settings import Settings
@@ -78,7 +78,7 @@ def show_prediction(settings: Settings, console: Console, version: str | None) -
 def show_query(settings: Settings, console: Console) -> None:
     console.print(f"\n[bold]clicklake sql[/]\n{CTR_BY_VARIANT}")
     with contextlib.closing(open_lake(settings)) as lake:
-        show(lake.sql(CTR_BY_VARIANT), console)
+        show_table(lake.sql(CTR_BY_VARIANT).to_arrow_reader(), console)
 
 
 def show_addresses(settings: Settings, console: Console) -> None:

@@ -1,111 +1,94 @@
-"""DuckDB over the lake for a person: a prompt with a view a table, or one statement."""
+"""DuckDB over the lake for a person."""
 
 import contextlib
-import readline
+import os
+import re
+import signal
+import threading
 from collections.abc import Iterator
+from datetime import datetime
+from functools import partial
 
 import duckdb
-from rich.console import Console
-from rich.table import Table
+import pyarrow as pa
 
 from cli.errors import CommandError
+from cli.prompt import READING, Engine
+from cli.result_formats import BATCH_ROWS
 from data_contracts.lake import open_lake
 from data_contracts.settings import Settings
+from data_contracts.table_history import HistoryError
 
-MOST_ROWS = 100
 HINTS = ("Did you mean", "Candidate bindings")
-WELCOME = (
-    "A view a table of the contract. End a statement with ; or an empty line.\n"
-    "SHOW TABLES; lists the tables, FROM columns; says what each column means. Ctrl-D leaves."
-)
+PASSED_ON = re.compile(r"^.*get_next failed\(\):(?: IOError:)* ")
+COMMENTS = r"(?:\s|--[^\n]*\n|/\*.*?\*/)*"
+EXPLAIN = re.compile(rf"{COMMENTS}EXPLAIN\s*(\([^)]*\)|ANALYZE\b)?", re.IGNORECASE | re.DOTALL)
 
 
-def run_statement(settings: Settings, statement: str, console: Console) -> None:
-    """Prints the result of one statement; CommandError says in one line why there is none."""
-    with contextlib.closing(open_lake(settings)) as lake:
-        try:
-            show(lake.sql(statement), console)
-        except duckdb.Error as error:
-            raise CommandError(one_line(error)) from None
-
-
-def prompt(settings: Settings, console: Console) -> None:
-    """Reads statements until the end of the input; what was typed is remembered under home.
-
-    The lake is opened for each statement, so that tables written meanwhile are there.
-    """
-    console.print(WELCOME, style="dim")
-    with _history(settings):
-        for statement in _statements():
-            try:
-                run_statement(settings, statement, console)
-            except CommandError as error:
-                console.print(str(error), style="red", markup=False)
-
-
-def show(result: duckdb.DuckDBPyRelation | None, console: Console) -> None:
-    """Prints a table of the first MOST_ROWS rows; nothing for a statement without a result."""
-    if result is None:
-        return
-    rows = result.fetchmany(MOST_ROWS + 1)
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for name, kind in zip(result.columns, result.types, strict=True):
-        table.add_column(name, justify="right" if _is_number(kind) else "left", header_style="bold")
-    for row in rows[:MOST_ROWS]:
-        table.add_row(*map(_shown, row))
-    console.print(table)
-    if len(rows) > MOST_ROWS:
-        console.print(f"the first {MOST_ROWS} rows; LIMIT and OFFSET show others", style="dim")
-
-
-def one_line(error: duckdb.Error) -> str:
-    """What DuckDB says, without the drawing of where."""
-    said, _, where = str(error).partition("\nLINE ")
-    hint = next((line for line in said.splitlines()[1:] if line.startswith(HINTS)), "")
-    place = f" (line {where.split(':')[0]})" if where else ""
-    return f"{said.splitlines()[0]}{place}{' ' + hint if hint else ''}"
-
-
-def _statements() -> Iterator[str]:
-    """Statements as they are typed, over several lines where they are."""
-    lines: list[str] = []
-    while True:
-        try:
-            line = input("clicklake> " if not lines else "        -> ").rstrip()
-        except EOFError:
-            print()
-            break
-        except KeyboardInterrupt:
-            print()
-            lines = []
-            continue
-        lines += [line] if line else []
-        if lines and (not line or line.endswith(";")):
-            yield "\n".join(lines)
-            lines = []
-    if lines:
-        yield "\n".join(lines)
+def duckdb_engine(settings: Settings, at: datetime | None = None) -> Engine:
+    """The lake is opened for each statement, so that tables written meanwhile are there."""
+    return partial(_answered, settings, at)
 
 
 @contextlib.contextmanager
-def _history(settings: Settings) -> Iterator[None]:
-    path = settings.home / "sql_history"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with contextlib.suppress(OSError):
-        readline.read_history_file(path)
+def _answered(
+    settings: Settings, at: datetime | None, statement: str, rows: int | None
+) -> Iterator[pa.RecordBatchReader]:
+    try:
+        with contextlib.closing(open_lake(settings, at)) as lake:
+            # A table that is not there would otherwise be looked for among this program's variables.
+            lake.execute("SET python_enable_replacements = false")
+            _require_reading(lake, statement)
+            with _interruptible(lake):
+                yield lake.sql(statement).to_arrow_reader(BATCH_ROWS)
+    except HistoryError as error:
+        raise CommandError(str(error)) from None
+    except (duckdb.Error, OSError, RuntimeError) as error:
+        # What goes wrong while rows are read comes as an OSError without a number, Ctrl-C as a RuntimeError.
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        if "interrupted" in str(error).lower():
+            raise KeyboardInterrupt from None
+        raise CommandError(one_line(str(error))) from None
+
+
+@contextlib.contextmanager
+def _interruptible(lake: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """Ctrl-C ends what is computed. Python would hear of it only when DuckDB returns, which may be in hours."""
+    heard, told = os.pipe()
+    os.set_blocking(told, False)
+    before = signal.set_wakeup_fd(told, warn_on_full_buffer=False)
+
+    def listen() -> None:
+        while (byte := os.read(heard, 1)) and byte[0] == signal.SIGINT:
+            lake.interrupt()
+
+    listener = threading.Thread(target=listen, daemon=True)
+    listener.start()
     try:
         yield
     finally:
-        readline.set_history_length(1000)
-        readline.write_history_file(path)
+        signal.set_wakeup_fd(before)
+        os.close(told)
+        listener.join()
+        os.close(heard)
 
 
-def _is_number(kind: object) -> bool:
-    return str(kind) in {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "FLOAT", "DOUBLE"}
+def _require_reading(lake: duckdb.DuckDBPyConnection, statement: str) -> None:
+    """DuckDB can write files (COPY, EXPORT) and tables elsewhere (ATTACH): not from here."""
+    found = lake.extract_statements(statement)
+    if len(found) != 1:
+        raise CommandError(f"one statement at a time, not {len(found)}" if found else "no statement")
+    kind, explained = found[0].type, EXPLAIN.match(statement)
+    if kind == duckdb.StatementType.EXPLAIN and explained:
+        _require_reading(lake, statement[explained.end() :])
+    elif kind != duckdb.StatementType.SELECT:
+        raise CommandError(f"{kind.name}: this command only reads ({READING})")
 
 
-def _shown(value: object) -> str:
-    if value is None:
-        return "[dim]NULL[/]"
-    text = f"{value:.6g}" if isinstance(value, float) else str(value)
-    return text.replace("[", r"\[")
+def one_line(error: str) -> str:
+    """What DuckDB says, without the drawing of where."""
+    said, _, where = PASSED_ON.sub("", error).partition("\nLINE ")
+    hint = next((line for line in said.splitlines()[1:] if line.startswith(HINTS)), "")
+    place = f" (line {where.split(':')[0]})" if where else ""
+    return f"{said.splitlines()[0]}{place}{' ' + hint if hint else ''}"

@@ -1,5 +1,6 @@
 """The tables read as Spark DDL, DuckDB views, Great Expectations expectations and a page for people."""
 
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,15 +34,44 @@ def spark_ddl(table: Table, path: Path | str) -> str:
     )
 
 
-def duckdb_view(table: Table, path: Path | None) -> str:
-    """CREATE VIEW over the Delta table at `path`; without one, a view of the same columns and no rows."""
-    if path:
-        columns = ", ".join(f'"{column.name}"' for column in table.columns)
-        return f'CREATE OR REPLACE VIEW "{table.name}" AS SELECT {columns} FROM delta_scan({quoted(str(path))})'
+def duckdb_scan(path: Path, version: int | None) -> str:
+    """What reads a Delta table in DuckDB, the newest version or the one given."""
+    return f"delta_scan({quoted(str(path))}{'' if version is None else f', version => {version}'})"
+
+
+def spark_scan(path: Path, version: int | None) -> str:
+    """The same in Spark SQL."""
+    return f"delta.`{path}`{'' if version is None else f' VERSION AS OF {version}'}"
+
+
+def duckdb_view(table: Table, scan: str | None, lacking: Collection[str] = ()) -> str:
+    """CREATE VIEW over `scan`, with NULL for the columns that it is `lacking`; without a scan, a view of the same
+    columns and no rows."""
+    return f'CREATE OR REPLACE VIEW "{table.name}" AS ' + _selected(table, scan, lacking, DUCKDB_TYPES, quote='"')
+
+
+def spark_view(table: Table, scan: str | None, lacking: Collection[str] = ()) -> str:
+    """The same view for one Spark session."""
+    return f"CREATE OR REPLACE TEMP VIEW `{table.name}` AS {_selected(table, scan, lacking, {}, quote='`')}"
+
+
+def _selected(table: Table, scan: str | None, lacking: Collection[str], types: Mapping[str, str], quote: str) -> str:
     columns = ", ".join(
-        f'NULL::{DUCKDB_TYPES.get(column.type, column.type)} AS "{column.name}"' for column in table.columns
+        f"{quote}{column.name}{quote}"
+        if scan and column.name not in lacking
+        else f"CAST(NULL AS {types.get(column.type, column.type)}) AS {quote}{column.name}{quote}"
+        for column in table.columns
     )
-    return f'CREATE OR REPLACE VIEW "{table.name}" AS SELECT {columns} WHERE false'
+    return f"SELECT {columns} FROM {scan}" if scan else f"SELECT {columns} WHERE false"
+
+
+def column_words() -> list[tuple[str, str, str, str]]:
+    """The rows of the view `columns`: table, column, type and meaning."""
+    return [
+        (table.name, column.name, column.type, column.about + _rules(column))
+        for table in TABLES.values()
+        for column in table.columns
+    ]
 
 
 def expectations(table: Table) -> list[dict[str, Any]]:

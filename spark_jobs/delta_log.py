@@ -1,4 +1,4 @@
-"""What the log of a Delta table on this machine says, read as the plain JSON lines it is: no Spark, no rows."""
+"""A local table's `_delta_log`, read as the text it is: its versions, the files they added, what they touched."""
 
 import json
 from collections.abc import Iterator
@@ -9,23 +9,20 @@ from urllib.parse import unquote
 
 LOG = "_delta_log"
 
+Partition = dict[str, str | None]
+"""Partition column to value, as the log writes it; empty for a table without partitions."""
+
 
 @dataclass(frozen=True)
 class AddedFile:
-    """A data file that a commit added; `partition` holds its partition columns as text (None: null)."""
+    """A data file that a commit added."""
 
     path: Path
-    size: int
-    partition: tuple[tuple[str, str | None], ...]
-    has_new_rows: bool
+    size_bytes: int
 
 
 class DamagedCommitError(ValueError):
-    """A commit that is empty, cut short, or adds a file that is not there whole."""
-
-
-def commit_file(table: Path, version: int) -> Path:
-    return table / LOG / f"{version:020d}.json"
+    """A commit that is empty or cut short."""
 
 
 def versions(table: Path) -> list[int]:
@@ -33,9 +30,35 @@ def versions(table: Path) -> list[int]:
     return sorted(int(path.stem) for path in (table / LOG).glob("*.json") if path.stem.isdecimal())
 
 
-def actions(table: Path, version: int) -> Iterator[dict[str, Any]]:
-    """The actions of one commit; raises DamagedCommitError."""
-    content = commit_file(table, version).read_bytes()
+def newest_version(table: Path) -> int:
+    """The table's version; ValueError when there is no commit."""
+    if not (held := versions(table)):
+        raise ValueError(f"{table} has no commit")
+    return held[-1]
+
+
+def added_files(table: Path, version: int) -> list[AddedFile]:
+    """The files that one commit added; raises DamagedCommitError."""
+    adds = [action["add"] for action in _actions(table, version) if "add" in action]
+    return [AddedFile(table / unquote(add["path"]), add["size"]) for add in adds]
+
+
+def touched_partitions(table: Path, after_version: int, version: int) -> list[Partition] | None:
+    """Partitions whose rows the commits after `after_version`, up to `version`, changed; None when the log no longer
+    holds all of these commits. What merely moved rows between files (OPTIMIZE) touched nothing."""
+    asked = range(after_version + 1, version + 1)
+    if not set(asked) <= set(versions(table)):
+        return None
+    found: dict[str, Partition] = {}
+    for number in asked:
+        for action in _actions(table, number):
+            for partition in _changed(action):
+                found[json.dumps(partition, sort_keys=True)] = partition
+    return list(found.values())
+
+
+def _actions(table: Path, version: int) -> Iterator[dict[str, Any]]:
+    content = (table / LOG / f"{version:020d}.json").read_bytes()
     if not content:
         raise DamagedCommitError(f"{table.name} version {version} is empty")
     try:
@@ -45,22 +68,6 @@ def actions(table: Path, version: int) -> Iterator[dict[str, Any]]:
         raise DamagedCommitError(f"{table.name} version {version} is cut short") from None
 
 
-def added_files(table: Path, version: int) -> list[AddedFile]:
-    """The files that one commit added; raises DamagedCommitError."""
-    adds = [action["add"] for action in actions(table, version) if "add" in action]
-    return [
-        AddedFile(
-            table / unquote(add["path"]), add["size"], tuple(sorted(add["partitionValues"].items())), add["dataChange"]
-        )
-        for add in adds
-    ]
-
-
-def touched_partitions(table: Path, after: int) -> set[tuple[tuple[str, str | None], ...]] | None:
-    """The partitions that got new rows in versions later than `after`; None when the log no longer goes back that far.
-    Of a table without partitions the one partition is ()."""
-    held = versions(table)
-    if held and held[0] > after + 1:
-        return None
-    later = [version for version in held if version > after]
-    return {file.partition for version in later for file in added_files(table, version) if file.has_new_rows}
+def _changed(action: dict[str, Any]) -> list[Partition]:
+    files = [action[kind] for kind in ("add", "remove") if kind in action]
+    return [file.get("partitionValues") or {} for file in files if file.get("dataChange", True)]

@@ -80,7 +80,7 @@ def _is_whole_entry(content: bytes) -> bool:
 
 def _is_damaged(table: Path, version: int) -> bool:
     try:
-        return not all(_is_parquet(file.path, file.size) for file in added_files(table, version))
+        return not all(_is_parquet(file.path, file.size_bytes) for file in added_files(table, version))
     except DamagedCommitError:
         return True
 

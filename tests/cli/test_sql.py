@@ -1,32 +1,24 @@
 """DuckDB over the lake, as a person meets it."""
 
-import io
+from collections.abc import Callable
 
 import pytest
-from rich.console import Console
 
 from cli.errors import CommandError
 from cli.report import CTR_BY_VARIANT
-from cli.sql import prompt, run_statement
+from cli.sql import duckdb_engine
+from data_contracts.sections import parsed_instant
 from data_contracts.settings import Settings
+from tests.cli.small_lake import write_lake
 
 
 @pytest.fixture
-def written() -> io.StringIO:
-    return io.StringIO()
+def rows(settings: Settings) -> Callable[[str], list[dict]]:
+    def answered(statement: str) -> list[dict]:
+        with duckdb_engine(settings)(statement, None) as result:
+            return result.read_all().to_pylist()
 
-
-@pytest.fixture
-def console(written: io.StringIO) -> Console:
-    return Console(file=written, width=120, highlight=False)
-
-
-def test_a_statement_prints_a_table(settings: Settings, console: Console, written: io.StringIO) -> None:
-    run_statement(settings, "SELECT 1 AS one, 0.25 AS quarter, NULL AS nothing, '[x]' AS text", console)
-    assert [line.split() for line in written.getvalue().splitlines()] == [
-        ["one", "quarter", "nothing", "text"],
-        ["1", "0.25", "NULL", "[x]"],
-    ]
+    return answered
 
 
 @pytest.mark.parametrize(
@@ -35,29 +27,70 @@ def test_a_statement_prints_a_table(settings: Settings, console: Console, writte
         ("SELEC 1", 'Parser Error: syntax error at or near "SELEC" (line 1)'),
         ("SELECT clickd FROM clicks", 'Binder Error: Referenced column "clickd" not found in FROM clause!'),
         ("FROM clickz", 'Catalog Error: Table with name clickz does not exist! Did you mean "clicks'),
+        ("FROM settings", "Catalog Error: Table with name settings does not exist!"),
+        ("SELECT 1; SELECT 2", "one statement at a time, not 2"),
+        (" ", "no statement"),
     ],
 )
-def test_an_error_is_one_line(settings: Settings, console: Console, statement: str, said: str) -> None:
+def test_an_error_is_one_line(rows: Callable[[str], list[dict]], statement: str, said: str) -> None:
     with pytest.raises(CommandError) as raised:
-        run_statement(settings, statement, console)
+        rows(statement)
     assert str(raised.value).startswith(said)
     assert "\n" not in str(raised.value)
 
 
-def test_a_long_result_says_that_it_is_cut(settings: Settings, console: Console, written: io.StringIO) -> None:
-    run_statement(settings, "SELECT unnest(range(101)) AS n", console)
-    lines = [line.strip() for line in written.getvalue().splitlines()]
-    assert lines[-2:] == ["99", "the first 100 rows; LIMIT and OFFSET show others"]
+def test_an_error_that_shows_while_rows_are_read_is_one_line(settings: Settings) -> None:
+    statement = "SELECT CAST(CASE WHEN range = 99999 THEN 'x' ELSE '1' END AS INT) AS number FROM range(100000)"
+    with (
+        pytest.raises(CommandError, match="Could not convert string 'x'"),
+        duckdb_engine(settings)(statement, None) as r,
+    ):
+        r.read_all()
 
 
-def test_the_prompt_takes_statements_over_several_lines_and_goes_on_after_an_error(
-    settings: Settings, console: Console, written: io.StringIO, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("sys.stdin", io.StringIO("SELECT\n'first';\nNONSENSE;\nSELECT 'last'\n"))
-    prompt(settings, console)
-    shown = written.getvalue()
-    assert shown.index("first") < shown.index("Parser Error") < shown.rindex("last")
+@pytest.mark.parametrize(
+    ("statement", "word"),
+    [
+        ("COPY (SELECT 1 AS a) TO '{file}'", "COPY"),
+        ("EXPLAIN ANALYZE COPY (SELECT 1 AS a) TO '{file}'", "COPY"),
+        ("/* so */ -- it is\n EXPLAIN (ANALYZE) COPY (SELECT 1 AS a) TO '{file}'", "COPY"),
+        ("EXPORT DATABASE '{file}'", "EXPORT"),
+        ("ATTACH '{file}' AS other", "ATTACH"),
+        ("INSERT INTO columns VALUES ('a', 'b', 'c', 'd')", "INSERT"),
+        ("DROP VIEW clicks", "DROP"),
+        ("SET enable_external_access = true", "SET"),
+    ],
+)
+def test_a_statement_that_would_write_is_refused(rows, tmp_path, statement: str, word: str) -> None:
+    file = tmp_path / "written"
+    with pytest.raises(CommandError, match=rf"^{word}: this command only reads"):
+        rows(statement.format(file=file))
+    assert not file.exists()
 
 
-def test_the_query_that_a_run_ends_with_reads_an_empty_lake(settings: Settings, console: Console) -> None:
-    run_statement(settings, CTR_BY_VARIANT, console)
+@pytest.mark.parametrize(
+    "statement",
+    ["SHOW TABLES", "DESCRIBE clicks", "EXPLAIN SELECT 1", "EXPLAIN ANALYZE FROM clicks", "FROM clicks", "VALUES (1)"],
+)
+def test_what_reads_is_answered(rows, statement: str) -> None:
+    rows(statement)
+
+
+def test_a_table_that_is_written_meanwhile_is_there_at_the_next_statement(settings: Settings, rows) -> None:
+    assert rows("SELECT count(*) AS n FROM clicks") == [{"n": 0}]
+    write_lake(settings)
+    assert rows("SELECT count(*) AS n FROM clicks") == [{"n": 4}]
+
+
+def test_an_instant_before_the_lake_is_one_line(settings: Settings) -> None:
+    write_lake(settings)
+    engine = duckdb_engine(settings, parsed_instant("2019-11-30T12:00:00Z"))
+    with (
+        pytest.raises(CommandError, match=r"^at 2019-11-30T12:00:00.000Z there was no table yet"),
+        engine("FROM ads", 1),
+    ):
+        pass
+
+
+def test_the_query_that_a_run_ends_with_reads_an_empty_lake(rows) -> None:
+    assert rows(CTR_BY_VARIANT) == []

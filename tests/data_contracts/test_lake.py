@@ -1,6 +1,10 @@
 """The lake opened by DuckDB: empty, with real Delta tables, and with the contract's words."""
 
-from datetime import UTC, date, datetime
+import doctest
+import json
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 
 import duckdb
 import pyarrow as pa
@@ -10,7 +14,7 @@ from deltalake import write_deltalake
 from data_contracts.lake import open_lake
 from data_contracts.schema import Table
 from data_contracts.settings import Settings
-from data_contracts.tables import CLICKS, TABLES
+from data_contracts.tables import AD_IMPRESSIONS, CLICKS, TABLES
 
 ARROW_TYPES = {
     "STRING": pa.string(),
@@ -88,7 +92,12 @@ def _types(lake: duckdb.DuckDBPyConnection) -> list[tuple[str, str, str]]:
 def test_the_view_columns_holds_the_contracts_words(settings):
     lake = open_lake(settings)
     assert lake.execute("SELECT * FROM columns WHERE table_name = 'labels' AND column_name = 'state'").fetchall() == [
-        ("labels", "state", "STRING", "pending is not yet not_clicked")
+        (
+            "labels",
+            "state",
+            "STRING",
+            "pending is not yet not_clicked (one of `pending`, `clicked`, `not_clicked`)",
+        )
     ]
     counted = dict(lake.execute("SELECT table_name, count(*) FROM columns GROUP BY 1").fetchall())
     assert counted == {table.name: len(table.columns) for table in TABLES.values()}
@@ -101,6 +110,48 @@ def test_opening_the_lake_downloads_nothing(settings):
         ("autoinstall_known_extensions", "false"),
         ("autoload_known_extensions", "false"),
     ]
+
+
+def test_the_example_of_the_docstring_gives_what_it_says(settings, monkeypatch):
+    monkeypatch.setenv("CLICKLAKE_HOME", str(settings.home))
+    (example,) = doctest.DocTestFinder().find(open_lake, globs={"open_lake": open_lake})
+    ran = doctest.DocTestRunner().run(example)
+    assert (ran.attempted, ran.failed) == (2, 0)
+
+
+def test_nulls_are_sorted_as_spark_sorts_them(settings):
+    lake = open_lake(settings)
+    values = "FROM (VALUES (1), (NULL)) AS v(n) ORDER BY n"
+    assert lake.execute(f"SELECT n {values}").fetchall() == [(None,), (1,)]
+    assert lake.execute(f"SELECT n {values} DESC").fetchall() == [(1,), (None,)]
+
+
+def _told_at(table: Path, version: int) -> datetime:
+    lines = (table / "_delta_log" / f"{version:020}.json").read_text().splitlines()
+    (told,) = (json.loads(line)["commitInfo"]["timestamp"] for line in lines if "commitInfo" in line)
+    return datetime.fromtimestamp(told / 1000, UTC)
+
+
+def test_every_table_is_shown_as_it_was_at_an_instant(settings):
+    write(settings, CLICKS, [A_CLICK])
+    first = _told_at(settings.lake / "clicks", 0)
+    schema = pa.schema([(column.name, ARROW_TYPES[column.type]) for column in CLICKS.columns])
+    while datetime.now(UTC) <= first + timedelta(milliseconds=2):
+        pass
+    write_deltalake(str(settings.lake / "clicks"), pa.Table.from_pylist([A_CLICK] * 2, schema), mode="append")
+    write(settings, AD_IMPRESSIONS, [])
+    for instant, clicks in ((first, 1), (datetime.now(UTC), 3)):
+        lake = open_lake(settings, at=instant)
+        assert lake.execute("SELECT count(*) FROM clicks").fetchall() == [(clicks,)]
+        assert lake.execute("SELECT count(*) FROM ad_impressions").fetchall() == [(0,)]
+
+
+def test_a_nullable_column_that_is_newer_than_the_table_is_null(settings):
+    older = replace(CLICKS, columns=tuple(column for column in CLICKS.columns if column.name != "is_clock_skewed"))
+    write(settings, older, [A_CLICK])
+    lake = open_lake(settings)
+    assert lake.execute("SELECT click_id, is_clock_skewed FROM clicks").fetchall() == [("c1", None)]
+    assert lake.execute("SELECT typeof(is_clock_skewed) FROM clicks").fetchall() == [("BOOLEAN",)]
 
 
 def test_a_path_with_a_quote_is_read(tmp_path):

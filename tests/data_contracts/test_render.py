@@ -8,7 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data_contracts.render import docs_markdown, duckdb_view, expectations, quoted, spark_ddl
+from data_contracts.render import (
+    column_words,
+    docs_markdown,
+    duckdb_scan,
+    duckdb_view,
+    expectations,
+    quoted,
+    spark_ddl,
+    spark_scan,
+    spark_view,
+)
 from data_contracts.schema import Column, Table
 from data_contracts.tables import TABLES
 
@@ -99,9 +109,32 @@ def test_the_view_of_a_table_not_yet_written_has_its_columns_and_no_rows():
 
 
 def test_the_view_of_a_written_table_names_its_columns_in_the_contracts_order():
-    assert duckdb_view(PAIRS, Path("/la'ke/pairs")) == (
+    assert duckdb_view(PAIRS, duckdb_scan(Path("/la'ke/pairs"), None)) == (
         """CREATE OR REPLACE VIEW "pairs" AS SELECT "a", "b" FROM delta_scan('/la''ke/pairs')"""
     )
+    assert spark_view(PAIRS, spark_scan(Path("/lake/pairs"), None)) == (
+        "CREATE OR REPLACE TEMP VIEW `pairs` AS SELECT `a`, `b` FROM delta.`/lake/pairs`"
+    )
+
+
+def test_a_view_may_be_of_an_older_version_that_lacks_a_column():
+    assert duckdb_view(PAIRS, duckdb_scan(Path("/lake/pairs"), 3), lacking={"b"}) == (
+        'CREATE OR REPLACE VIEW "pairs" AS '
+        """SELECT "a", CAST(NULL AS VARCHAR) AS "b" FROM delta_scan('/lake/pairs', version => 3)"""
+    )
+    assert spark_view(PAIRS, spark_scan(Path("/lake/pairs"), 3), lacking={"b"}) == (
+        "CREATE OR REPLACE TEMP VIEW `pairs` AS "
+        "SELECT `a`, CAST(NULL AS STRING) AS `b` FROM delta.`/lake/pairs` VERSION AS OF 3"
+    )
+
+
+def test_the_words_of_a_column_hold_its_rules():
+    words = {(table, column): (kind, about) for table, column, kind, about in column_words()}
+    assert words["clicks", "clicked"] == (
+        "BOOLEAN",
+        "true for a click; false is a stated non-click (`true` when not stated)",
+    )
+    assert len(words) == sum(len(table.columns) for table in TABLES.values())
 
 
 @pytest.mark.parametrize("table", TABLES.values(), ids=TABLES.keys())
