@@ -7,6 +7,7 @@ POST /predict
      "prediction_id", "impression_id"}, ...]}; for one ad its prediction's fields stand in place of "predictions".
   `features` are text, numbers or booleans; `position` among them is the slot. `source` is the rung of the ladder that
   answered (serving.scoring). The answer is given once its records are on disk.
+POST /event/impression, /event/click, /catalog/ads, /catalog/users: serving.collector.
 GET /model/active, GET /health: serving.status.
 /invocations, /ping, /version and the rest of MLflow's routes: MLflow's own answers, from the same loaded model.
 A refusal is a problem document: serving.problems.
@@ -17,9 +18,10 @@ from typing import Any
 
 from data_contracts.settings import Settings
 from serving.background import Repeated
+from serving.collector import TableCollector, collectors
 from serving.counts import SnapshotWatch
+from serving.event_log import EventLog
 from serving.models import ChampionWatch, Message, Receive, Send
-from serving.prediction_log import PredictionLog
 from serving.predictions import answer, answer_body, records
 from serving.problems import ProblemError, Response, json_response, unavailable
 from serving.requests import check_content_type, parsed
@@ -43,7 +45,7 @@ class Application:
         self._settings = settings
         self.champions = ChampionWatch(settings)
         self.snapshots = SnapshotWatch(settings.snapshots)
-        self.log = PredictionLog(settings)
+        self.log = EventLog(settings)
         self._scoring = Scoring(settings, self.champions, self.snapshots)
         every = settings.serving.champion_poll_seconds
         self._watches = (
@@ -54,6 +56,10 @@ class Application:
             "/predict": {"POST": self._predict},
             "/model/active": {"GET": self._active_model, "HEAD": self._active_model},
             "/health": {"GET": self._health, "HEAD": self._health},
+            **{
+                path: {"POST": self._collecting(collector)}
+                for path, collector in collectors(settings, self.log).items()
+            },
         }
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
@@ -90,19 +96,29 @@ class Application:
         return methods[method]
 
     async def _predict(self, scope: Message, receive: Receive) -> Response:
-        headers, limits = dict(scope["headers"]), self._settings.serving
-        check_content_type(headers)
-        body = await _body(headers, receive, limits.body_limit_bytes)
+        limits = self._settings.serving
+        body = await self._json_body(scope, receive)
         request = parsed(body, limits.default_position, limits.slate_limit)
         now = self._settings.clock.now()
         scores = self._scoring.scores(request, now)
         given = answer(request, scores)
         try:
-            await self.log.store(records(request, scores, given, now))
+            await self.log.store([records(request, scores, given, now)])
         except OSError as error:
             reason = f"the prediction could not be stored: {error.strerror or type(error).__name__}"
             raise unavailable("prediction_not_stored", reason) from None
         return Response(200, answer_body(given, request.is_slate))
+
+    def _collecting(self, collector: TableCollector) -> Handler:
+        async def collect(scope: Message, receive: Receive) -> Response:
+            return await collector.collect(await self._json_body(scope, receive))
+
+        return collect
+
+    async def _json_body(self, scope: Message, receive: Receive) -> bytes:
+        headers = dict(scope["headers"])
+        check_content_type(headers)
+        return await _body(headers, receive, self._settings.serving.body_limit_bytes)
 
     async def _active_model(self, scope: Message, receive: Receive) -> Response:
         return json_response(active_model(self._settings, self.champions))

@@ -60,6 +60,8 @@ class PredictRequest(msgspec.Struct, frozen=True):
 
 
 DECODER = msgspec.json.Decoder(PredictBody)
+JSON_ERRORS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What msgspec raises where a body is no JSON, or not of its type."""
 
 
 def check_content_type(headers: Mapping[bytes, bytes]) -> None:
@@ -76,10 +78,10 @@ def parsed(body: bytes, default_position: int, slate_limit: int) -> PredictReque
     """The request in `body`; raises ProblemError 400 or 422. Of a key given twice the last value counts."""
     try:
         decoded = DECODER.decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise _refusal(body, error) from None
+    except JSON_ERRORS as error:
+        raise refusal(body, error) from None
     if b"\\u0000" in body:
-        _refuse_nul(msgspec.json.decode(body), "")
+        refuse_nul(msgspec.json.decode(body), "")
     if (decoded.ads is msgspec.UNSET) == (decoded.ad_id is msgspec.UNSET):
         raise invalid("ad_id", "missing" if decoded.ads is msgspec.UNSET else "give_ad_id_or_ads_not_both")
     if decoded.ads is msgspec.UNSET:
@@ -100,6 +102,14 @@ def parsed(body: bytes, default_position: int, slate_limit: int) -> PredictReque
     return PredictRequest(decoded.user_id, candidates, is_slate=True)
 
 
+def feature_text(value: str | int | float | bool) -> str:
+    """The one form in which a feature is text: as it is; true or false; the digits of an integer; the shortest decimal
+    that reads back to the same number, which for a whole one is `2.0`."""
+    if isinstance(value, str):
+        return value
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
 def _position(features: Mapping[str, Any], loc: str, default: int) -> int:
     position = features.get("position", default)
     if type(position) is not int:
@@ -109,11 +119,11 @@ def _position(features: Mapping[str, Any], loc: str, default: int) -> int:
     return position
 
 
-def _refusal(body: bytes, error: Exception) -> ProblemError:
+def refusal(body: bytes, error: Exception) -> ProblemError:
     """Why the typed decoder refused `body`."""
     try:
         value = msgspec.json.decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    except JSON_ERRORS:
         return ProblemError(400, "malformed_json", "the body is empty, cut short, or no JSON in UTF-8")
     if _is_deeper(value, DEEPEST):
         return ProblemError(400, "malformed_json", f"the body is nested deeper than {DEEPEST}")
@@ -138,6 +148,10 @@ CODES = (
     (re.compile(r"Object missing required field `(.*)`"), "missing"),
     (re.compile(r"Object contains unknown field `(.*)`", re.DOTALL), "unknown_field"),
     (re.compile(r"Expected `\w+` of length"), "wrong_length"),
+    (re.compile(r"Expected `str` matching regex"), "not_a_canonical_uuid"),
+    (re.compile(r"Expected `datetime` with a timezone"), "no_time_zone"),
+    (re.compile(r"Invalid RFC3339"), "not_a_time"),
+    (re.compile(r"Invalid enum value"), "not_allowed"),
     (re.compile(r"Expected `(?:int|float)` [<>]=|Number out of range|Integer value out of range"), "out_of_range"),
     (re.compile(r"Expected "), "wrong_type"),
 )
@@ -172,7 +186,7 @@ def _named_feature(path: str, value: Any) -> str:
     return path
 
 
-def _refuse_nul(value: Any, path: str) -> None:
+def refuse_nul(value: Any, path: str) -> None:
     """No text that goes into a table may hold U+0000."""
     if isinstance(value, str) and "\0" in value:
         raise invalid(path, "nul_character")
@@ -180,7 +194,7 @@ def _refuse_nul(value: Any, path: str) -> None:
         for name, inner in value.items():
             if "\0" in name:
                 raise invalid(path or "body", "nul_character")
-            _refuse_nul(inner, f"{path}.{name}" if path else name)
+            refuse_nul(inner, f"{path}.{name}" if path else name)
     if isinstance(value, list):
         for number, inner in enumerate(value):
-            _refuse_nul(inner, f"{path}[{number}]")
+            refuse_nul(inner, f"{path}[{number}]")

@@ -20,6 +20,7 @@ import uvicorn
 from data_contracts.landing import parsed_line
 from data_contracts.settings import Settings, load
 from data_contracts.snapshot import META_KEY, SnapshotMeta, entity_key, make_current, packed_counts, snapshot_file
+from serving.__main__ import server_config
 from serving.application import Application
 
 HERE = Path(__file__).parent
@@ -202,8 +203,7 @@ def landed() -> Callable[[Settings], list[dict[str, Any]]]:
 def running(settings: Settings) -> Iterator[Served]:
     """Serving in a thread of this process."""
     application = Application(settings)
-    port = settings.services.serving_port
-    server = uvicorn.Server(uvicorn.Config(application, port=port, ws="none", lifespan="on", log_config=None))
+    server = uvicorn.Server(server_config(application, settings))
     thread = threading.Thread(target=server.run)
     thread.start()
     try:

@@ -1,0 +1,54 @@
+"""The newest ids of one table that were told to this process, and what they held: so a repeat is known at once."""
+
+import asyncio
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(eq=False)
+class Write:
+    """Ids, with their content, on their way to the disk together; `stored` is there once they were given to the log."""
+
+    contents: dict[str, bytes] = field(default_factory=dict)
+    stored: "asyncio.Future[None] | None" = None
+
+
+def content_of(row: bytes) -> bytes:
+    """What tells one row from another of the same id, far shorter than the row."""
+    return hashlib.sha256(row).digest()
+
+
+class EventWindow:
+    """Knows at least the newest `size` ids and about twice as many at most: two generations, of which the older is
+    dropped when the newer is full. An id counts as known once it is on disk; until then it is under way."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._newer: dict[str, bytes] = {}
+        self._older: dict[str, bytes] = {}
+        self._under_way: dict[str, Write] = {}
+
+    def known(self, identity: str) -> bytes | None:
+        """The content that an id on disk was last told with."""
+        return self._newer.get(identity) or self._older.get(identity)
+
+    def under_way(self, identity: str) -> Write | None:
+        return self._under_way.get(identity)
+
+    def begin(self, write: Write) -> None:
+        """The ids of `write` are under way."""
+        self._under_way.update(dict.fromkeys(write.contents, write))
+
+    def settle(self, write: Write, is_stored: bool) -> None:
+        """The end of a write: what is stored is known, what is not is forgotten."""
+        for identity in write.contents:
+            if self._under_way.get(identity) is write:
+                del self._under_way[identity]
+        if is_stored:
+            self._remember(write.contents)
+
+    def _remember(self, contents: Mapping[str, bytes]) -> None:
+        if len(self._newer) >= self._size:
+            self._older, self._newer = self._newer, {}
+        self._newer.update(contents)

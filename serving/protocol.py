@@ -1,0 +1,70 @@
+"""uvicorn's HTTP/1.1 protocol with limits on what comes before a body, and refusals as problem documents."""
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from serving.problems import ProblemError
+
+URL_LIMIT_BYTES = 8192
+HEADERS_LIMIT_BYTES = 16384
+HEAD_LIMIT_BYTES = URL_LIMIT_BYTES + HEADERS_LIMIT_BYTES
+LINE_ENDING_BYTES = len(b": \r\n")
+
+
+class LimitedProtocol(HttpToolsProtocol):
+    """Refuses with 414 a URL, with 431 headers that are too long, with 400 what is no HTTP/1.1, and hangs up then."""
+
+    _unfinished_head_bytes = 0
+    _is_in_head = False
+    _problem: ProblemError | None = None
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if not self._is_in_head:
+            self._unfinished_head_bytes = 0
+            return
+        self._unfinished_head_bytes += len(data)
+        if self._unfinished_head_bytes > HEAD_LIMIT_BYTES and not self.transport.is_closing():
+            self._problem = self._url_problem() or _too_long_headers()
+            self.send_400_response("")
+
+    def on_message_begin(self) -> None:
+        self._is_in_head = True
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        self._is_in_head = False
+        self._problem = self._url_problem() or self._headers_problem()
+        if self._problem is not None:
+            raise self._problem
+        super().on_headers_complete()
+
+    def _url_problem(self) -> ProblemError | None:
+        if len(self.url) > URL_LIMIT_BYTES:
+            return ProblemError(414, "url_too_long", f"at most {URL_LIMIT_BYTES} bytes")
+        return None if self.url[:1] in (b"", b"/") else ProblemError(400, "malformed_http", "the path begins with /")
+
+    def _headers_problem(self) -> ProblemError | None:
+        size = sum(len(name) + len(value) + LINE_ENDING_BYTES for name, value in self.headers)
+        if size > HEADERS_LIMIT_BYTES:
+            return _too_long_headers()
+        hosts = sum(name == b"host" for name, _ in self.headers)
+        if hosts > 1 or (not hosts and self.parser.get_http_version() == "1.1"):
+            return ProblemError(400, "malformed_http", "send one Host")
+        return None
+
+    def send_400_response(self, msg: str) -> None:
+        """What uvicorn calls where the parser gave up. A request before this one that is whole is answered first."""
+        cycle = self.cycle
+        if cycle is not None and not cycle.response_complete and not cycle.more_body:
+            cycle.keep_alive = False
+            self.transport.pause_reading()
+            return
+        problem = self._problem or ProblemError(400, "malformed_http", "this is no HTTP/1.1")
+        start, body = problem.response().messages()
+        headers = [b"%s: %s\r\n" % header for header in [*start["headers"], (b"connection", b"close")]]
+        self.transport.write(b"".join([STATUS_LINE[problem.status], *headers, b"\r\n", body["body"]]))
+        self.transport.close()
+
+
+def _too_long_headers() -> ProblemError:
+    return ProblemError(431, "headers_too_long", f"at most {HEADERS_LIMIT_BYTES} bytes")
