@@ -67,6 +67,12 @@ class RowReader:
         self._key, self._time = table.key[0], table.own_time
         self._has_user = "user_id" in table.column_names
         self._has_features = "features" in table.column_names
+        self._defaults = [
+            (column.name, column.default)
+            for column in table.event_columns
+            if column.type == "STRING" and column.default is not None
+        ]
+        self._default_marks = [f'"{default}"'.encode() for default in {default for _, default in self._defaults}]
 
     def read(self, body: bytes, now: datetime) -> Row | list[Row | Broken]:
         """One row, or a list with an entry for each item of an array. Raises ProblemError 400 where there is no JSON,
@@ -78,6 +84,10 @@ class RowReader:
             return self._each(body, times, refusal(body, error))
         if b"\\u0000" in body:
             return self._each(body, times, None)
+        events = decoded if isinstance(decoded, list) else [decoded]
+        if b"\\u" in body or any(mark in body for mark in self._default_marks):
+            for event in events:
+                self._leave_out_defaults(event)
         if not isinstance(decoded, list):
             return self._row(decoded, times)
         self._check_length(decoded)
@@ -112,7 +122,14 @@ class RowReader:
         except JSON_ERRORS as error:
             raise refusal(item, error) from None
         refuse_nul(msgspec.json.decode(item), "")
+        self._leave_out_defaults(event)
         return self._row(event, times)
+
+    def _leave_out_defaults(self, event: Any) -> None:
+        """msgspec knows a default by identity, so text that equals one is made that one."""
+        for name, default in self._defaults:
+            if getattr(event, name) == default:
+                setattr(event, name, default)
 
     def _row_or_broken(self, event: Any, times: Times) -> Row | Broken:
         try:

@@ -1,5 +1,6 @@
 """Real parts in small: a published snapshot, a registry with sound and broken versions, serving over real HTTP."""
 
+import importlib
 import json
 import os
 import shutil
@@ -225,6 +226,7 @@ def serve(settings: Settings) -> Iterator[Callable[[], Served]]:
 @pytest.fixture(scope="module")
 def degraded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """Serving without MLflow and without a snapshot, one for a whole module (that must not use `registry`)."""
+    importlib.import_module("mlflow")  # a warning of it, raised in the watch's thread, would leave it half imported
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
         with running(load(environment(tmp_path_factory.mktemp("degraded")))) as serving:
