@@ -62,7 +62,9 @@ class GroupCommit(Generic[Ticket]):
 
     def submit(self, batches: Sequence[EncodedRows], ticket: Ticket) -> None:
         """Raises QueueFullError when more than the limit would wait; what comes alone may be larger than that."""
-        size = sum(batch.size_bytes for batch in batches)
+        size = 0
+        for batch in batches:
+            size += batch.size_bytes
         with self._counting:
             waiting = self._submitted_bytes - self._finished_bytes
             if waiting and waiting + size > self._limit_bytes:

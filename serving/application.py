@@ -150,18 +150,21 @@ def _check_any_content_type(scope: Message) -> None:
 
 async def _body(headers: Mapping[bytes, bytes], receive: Receive, limit: int) -> bytes:
     """The whole body; raises ProblemError 413 as soon as it is known to be over `limit` bytes."""
-    too_large = ProblemError(413, "body_too_large", f"at most {limit} bytes", headers={"connection": "close"})
     if int(headers.get(b"content-length", b"0")) > limit:
-        raise too_large
-    parts: list[bytes] = []
-    size, more = 0, True
-    while more:
-        message: Mapping[str, Any] = await receive()
-        if message["type"] == "http.disconnect":
-            raise DisconnectedError
+        raise _too_large(limit)
+    message: Mapping[str, Any] = await receive()
+    parts = [message.get("body", b"")]
+    size = len(parts[0])
+    while size <= limit and message.get("more_body", False):
+        message = await receive()
         parts.append(message.get("body", b""))
         size += len(parts[-1])
-        more = message.get("more_body", False)
-        if size > limit:
-            raise too_large
+    if message["type"] == "http.disconnect":
+        raise DisconnectedError
+    if size > limit:
+        raise _too_large(limit)
     return b"".join(parts)
+
+
+def _too_large(limit: int) -> ProblemError:
+    return ProblemError(413, "body_too_large", f"at most {limit} bytes", headers={"connection": "close"})

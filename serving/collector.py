@@ -19,7 +19,7 @@ from data_contracts.schema import Table
 from data_contracts.settings import Settings
 from data_contracts.tables import AD_IMPRESSIONS, ADS, CLICKS, USERS
 from serving.event_log import EventLog
-from serving.event_rows import Broken, Row, RowReader
+from serving.event_rows import Items, RowReader
 from serving.event_window import EventWindow, Write, content_of
 from serving.problems import RETRY_AFTER, FieldError, ProblemError, Response, json_response, unavailable
 
@@ -68,42 +68,53 @@ class TableCollector:
     async def collect(self, body: bytes) -> Response:
         """The answer, once what it acknowledges is on disk; raises ProblemError for a body refused as a whole."""
         now = self._clock.now()
-        read = self._reader.read(body, now)
+        items = self._reader.read(body, now)
         intake = Intake()
-        for item in read if isinstance(read, list) else [read]:
-            self._judge(item, intake)
-        if intake.write.contents:
-            self._begin(intake, now)
-        await self._settle(intake)
-        return _array_answer(intake.answers) if isinstance(read, list) else _answer(intake.answers[0], intake.problem)
+        if self._are_new_events(items):
+            intake.write.contents = dict(zip(items.identities, map(content_of, items.rows), strict=True))
+            intake.batches = [items.rows]
+            if await self._stored(intake, now):
+                return _all_new(items)
+            intake.answers = [ItemAnswer(identity, 503) for identity in items.identities]
+        else:
+            for place in range(len(items.rows)):
+                self._judge(items, place, intake)
+            await self._settle(intake, now)
+        return _array_answer(intake.answers) if items.is_array else _answer(intake.answers[0], intake.problem)
 
-    def _judge(self, item: Row | Broken, intake: Intake) -> None:
-        """Gives the item its answer, as it will be if the writes it hangs on succeed."""
-        if isinstance(item, Broken):
-            intake.answers.append(ItemAnswer(None, 422, errors=item.errors))
+    def _are_new_events(self, items: Items) -> bool:
+        """Is there nothing to tell them apart by? So it is with most bodies, and needs no look at each item."""
+        if self._is_catalog or items.broken or items.skewed:
+            return False
+        identities = set(items.identities)
+        return len(identities) == len(items.identities) and self._window.is_new_to_all(identities)
+
+    def _judge(self, items: Items, place: int, intake: Intake) -> None:
+        """Gives the item its answer, as it will be if the write it hangs on succeeds."""
+        if place in items.broken:
+            intake.answers.append(ItemAnswer(None, 422, errors=items.broken[place]))
             return
-        identity, content = item.identity, content_of(item.content)
-        status, write = 201, intake.write
-        held = intake.write.contents.get(identity)
-        if held is None and (other := self._window.under_way(identity)) is not None:
-            held, write = other.contents[identity], other
+        identity, row, write = items.identities[place], items.rows[place], intake.write
+        if identity not in write.contents:
+            write = self._window.under_way(identity) or write
+        held, content = write.contents.get(identity), content_of(row)
         known = held or self._window.known(identity)
-        if known is not None:
-            status = 200 if known == content else 201 if self._is_catalog else 409
+        status = 201 if known is None else 200 if known == content else 201 if self._is_catalog else 409
         answer = ItemAnswer(identity if self._says_ids else None, status)
-        if item.is_clock_skewed and status == 201:
-            answer.flags = ("clock_skewed",)
         intake.answers.append(answer)
         if status == 201:
+            if place in items.skewed:
+                answer.flags = ("clock_skewed",)
             if identity in intake.write.contents:
                 intake.batches.append([])  # a later word on the same ad or user: known a moment later
             intake.write.contents[identity] = content
-            intake.batches[-1].append(item.content)
-        if status == 201 or held is not None:
-            intake.waiting.append((answer, intake.write if status == 201 else write))
+            intake.batches[-1].append(row)
+            intake.waiting.append((answer, intake.write))
+        elif held is not None:
+            intake.waiting.append((answer, write))
 
-    def _begin(self, intake: Intake, now: datetime) -> None:
-        """Hands the new rows to the log."""
+    async def _stored(self, intake: Intake, now: datetime) -> bool:
+        """Are the new rows on disk? False after `intake.problem` was said."""
         write = intake.write
         self._window.begin(write)
         try:
@@ -114,6 +125,8 @@ class TableCollector:
         except OSError as error:
             self._window.settle(write, False)
             intake.problem = error.strerror or type(error).__name__
+            return False
+        return await _ended_well(write.stored, intake)
 
     def _received_at(self, now: datetime) -> datetime:
         """Events of a request are known from `now`. What is told of an ad or a user is known later than all that was
@@ -123,21 +136,37 @@ class TableCollector:
             self._latest = now
         return now
 
-    async def _settle(self, intake: Intake) -> None:
-        """Waits for the writes; an answer that hangs on one that failed becomes 503."""
-        failed: set[Write] = set()
-        for write in {write for _, write in intake.waiting}:
-            try:
-                if write.stored is None:
-                    failed.add(write)
-                else:
-                    await (write.stored if write is intake.write else asyncio.shield(write.stored))
-            except OSError as error:
+    async def _settle(self, intake: Intake, now: datetime) -> None:
+        """Stores what is new and waits for the writes of others too; an answer that hangs on one that failed becomes
+        503."""
+        others = {write for _, write in intake.waiting} - {intake.write}
+        failed = set()
+        if intake.write.contents and not await self._stored(intake, now):
+            failed.add(intake.write)
+        for write in others:
+            assert write.stored is not None
+            if not await _ended_well(asyncio.shield(write.stored), intake):
                 failed.add(write)
-                intake.problem = error.strerror or type(error).__name__
         for answer, write in intake.waiting:
             if write in failed:
                 answer.status, answer.flags = 503, ()
+
+
+async def _ended_well(stored: "asyncio.Future[None]", intake: Intake) -> bool:
+    try:
+        await stored
+    except OSError as error:
+        intake.problem = error.strerror or type(error).__name__
+        return False
+    return True
+
+
+def _all_new(items: Items) -> Response:
+    """As _answer and _array_answer, for canonical ids that were all stored."""
+    told = '","status":201},{"id":"'.join(items.identities)
+    return Response(
+        201, (f'[{{"id":"{told}","status":201}}]' if items.is_array else f'{{"id":"{told}","status":201}}').encode()
+    )
 
 
 def _answer(answer: ItemAnswer, problem: str) -> Response:

@@ -1,6 +1,7 @@
 """What POST /event/* and /catalog/* take, as msgspec types made from the contract's tables; a table's columns are
 written down in data_contracts only."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -9,8 +10,12 @@ import msgspec
 from data_contracts.schema import Column, Table
 from serving.requests import FeatureMap
 
-CANONICAL_UUID = r"\A[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\Z"
 UUIDS = frozenset({"impression_id", "click_id"})
+"""Columns that are_canonical_uuids must hold of."""
+UUID_SHAPE = b"00000000-0000-0000-0000-000000000000,"
+SHAPES = bytes(
+    ord("0") if chr(byte) in "123456789abcdef" else byte if chr(byte) in "0-," else ord("?") for byte in range(256)
+)
 LONGEST_TEXT = 256
 LONGEST_LOCATION = 128
 """A place that needs more is not coarse."""
@@ -28,6 +33,12 @@ def request_type(table: Table) -> type[msgspec.Struct]:
         forbid_unknown_fields=True,
         gc=False,
     )
+
+
+def are_canonical_uuids(texts: Sequence[str]) -> bool:
+    """Is each written as 8-4-4-4-12 digits, in lower case? So an id has one spelling only. All are looked at in one go,
+    which costs a tenth of a regular expression for each."""
+    return ",".join([*texts, ""]).encode().translate(SHAPES) == UUID_SHAPE * len(texts)
 
 
 def _field(column: Column) -> tuple[str, Any] | tuple[str, Any, Any]:
@@ -59,7 +70,7 @@ def _text_type(column: Column) -> Any:
     if column.allowed:
         return Literal[column.allowed]
     if column.name in UUIDS:
-        return Annotated[str, msgspec.Meta(pattern=CANONICAL_UUID)]
+        return str
     longest = LONGEST_LOCATION if column.name == "location" else LONGEST_TEXT
     return Annotated[str, msgspec.Meta(min_length=1, max_length=longest)]
 

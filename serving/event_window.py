@@ -2,11 +2,11 @@
 
 import asyncio
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Write:
     """Ids, with their content, on their way to the disk together; `stored` is there once they were given to the log."""
 
@@ -35,6 +35,14 @@ class EventWindow:
 
     def under_way(self, identity: str) -> Write | None:
         return self._under_way.get(identity)
+
+    def is_new_to_all(self, identities: Set[str]) -> bool:
+        """Is none of them known or under way?"""
+        return (
+            self._newer.keys().isdisjoint(identities)
+            and self._older.keys().isdisjoint(identities)
+            and self._under_way.keys().isdisjoint(identities)
+        )
 
     def begin(self, write: Write) -> None:
         """The ids of `write` are under way."""

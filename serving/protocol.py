@@ -6,26 +6,27 @@ from serving.problems import ProblemError
 
 URL_LIMIT_BYTES = 8192
 HEADERS_LIMIT_BYTES = 16384
-HEAD_LIMIT_BYTES = URL_LIMIT_BYTES + HEADERS_LIMIT_BYTES
+UNFINISHED_LIMIT_BYTES = 1 << 20
+"""Of a head that is not whole yet, with what came in one piece before it: only more than that is surely too much."""
 LINE_ENDING_BYTES = len(b": \r\n")
 
 
 class LimitedProtocol(HttpToolsProtocol):
     """Refuses with 414 a URL, with 431 headers that are too long, with 400 what is no HTTP/1.1, and hangs up then."""
 
-    _unfinished_head_bytes = 0
+    _head_bytes = 0  # received since the last whole head: at least what the head at hand takes
     _is_in_head = False
     _problem: ProblemError | None = None
 
     def data_received(self, data: bytes) -> None:
+        self._head_bytes += len(data)
         super().data_received(data)
         if not self._is_in_head:
-            self._unfinished_head_bytes = 0
-            return
-        self._unfinished_head_bytes += len(data)
-        if self._unfinished_head_bytes > HEAD_LIMIT_BYTES and not self.transport.is_closing():
-            self._problem = self._url_problem() or _too_long_headers()
-            self.send_400_response("")
+            self._head_bytes = 0
+        elif not self.transport.is_closing():
+            self._problem = self._url_problem() or self._length_problem()
+            if self._problem is not None:
+                self.send_400_response("")
 
     def on_message_begin(self) -> None:
         self._is_in_head = True
@@ -44,12 +45,18 @@ class LimitedProtocol(HttpToolsProtocol):
         return None if self.url[:1] in (b"", b"/") else ProblemError(400, "malformed_http", "the path begins with /")
 
     def _headers_problem(self) -> ProblemError | None:
-        size = sum(len(name) + len(value) + LINE_ENDING_BYTES for name, value in self.headers)
-        if size > HEADERS_LIMIT_BYTES:
-            return _too_long_headers()
-        hosts = sum(name == b"host" for name, _ in self.headers)
+        hosts = [name for name, _ in self.headers].count(b"host")
         if hosts > 1 or (not hosts and self.parser.get_http_version() == "1.1"):
             return ProblemError(400, "malformed_http", "send one Host")
+        return self._length_problem()
+
+    def _length_problem(self) -> ProblemError | None:
+        """The parser shows a header once it is whole; one that never ends is known by all that came."""
+        if self._head_bytes <= HEADERS_LIMIT_BYTES:
+            return None
+        size = sum(len(name) + len(value) + LINE_ENDING_BYTES for name, value in self.headers)
+        if size > HEADERS_LIMIT_BYTES or self._head_bytes > UNFINISHED_LIMIT_BYTES:
+            return ProblemError(431, "headers_too_long", f"at most {HEADERS_LIMIT_BYTES} bytes")
         return None
 
     def send_400_response(self, msg: str) -> None:
@@ -64,7 +71,3 @@ class LimitedProtocol(HttpToolsProtocol):
         headers = [b"%s: %s\r\n" % header for header in [*start["headers"], (b"connection", b"close")]]
         self.transport.write(b"".join([STATUS_LINE[problem.status], *headers, b"\r\n", body["body"]]))
         self.transport.close()
-
-
-def _too_long_headers() -> ProblemError:
-    return ProblemError(431, "headers_too_long", f"at most {HEADERS_LIMIT_BYTES} bytes")
