@@ -5,7 +5,6 @@ window knows), 422 breaks the contract, 503 not stored. Of an item that is not a
 is told of an ad or a user replaces what was told before, so there 409 does not occur.
 """
 
-import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -118,15 +117,16 @@ class TableCollector:
         write = intake.write
         self._window.begin(write)
         try:
-            write.stored = self._log.store(
+            await self._log.store(
                 [EncodedRows(self._table.name, self._received_at(now), rows) for rows in intake.batches],
                 partial(self._window.settle, write),
             )
         except OSError as error:
-            self._window.settle(write, False)
+            if write.is_stored is None:  # it was not even taken
+                self._window.settle(write, False)
             intake.problem = error.strerror or type(error).__name__
             return False
-        return await _ended_well(write.stored, intake)
+        return True
 
     def _received_at(self, now: datetime) -> datetime:
         """Events of a request are known from `now`. What is told of an ad or a user is known later than all that was
@@ -144,21 +144,12 @@ class TableCollector:
         if intake.write.contents and not await self._stored(intake, now):
             failed.add(intake.write)
         for write in others:
-            assert write.stored is not None
-            if not await _ended_well(asyncio.shield(write.stored), intake):
+            if not await write.ended_well():
                 failed.add(write)
+                intake.problem = self._log.problem
         for answer, write in intake.waiting:
             if write in failed:
                 answer.status, answer.flags = 503, ()
-
-
-async def _ended_well(stored: "asyncio.Future[None]", intake: Intake) -> bool:
-    try:
-        await stored
-    except OSError as error:
-        intake.problem = error.strerror or type(error).__name__
-        return False
-    return True
 
 
 def _all_new(items: Items) -> Response:

@@ -8,10 +8,26 @@ from dataclasses import dataclass, field
 
 @dataclass(eq=False, slots=True)
 class Write:
-    """Ids, with their content, on their way to the disk together; `stored` is there once they were given to the log."""
+    """Ids, with their content, on their way to the disk together."""
 
     contents: dict[str, bytes] = field(default_factory=dict)
-    stored: "asyncio.Future[None] | None" = None
+    is_stored: bool | None = None
+    """None until it is known."""
+    _waiting: "list[asyncio.Future[None]]" = field(default_factory=list)
+
+    async def ended_well(self) -> bool:
+        """Waits until it is known; whoever is cancelled meanwhile, others wait on."""
+        if self.is_stored is None:
+            ended = asyncio.get_running_loop().create_future()
+            self._waiting.append(ended)
+            await ended
+        return bool(self.is_stored)
+
+    def end(self, is_stored: bool) -> None:
+        self.is_stored = is_stored
+        for ended in self._waiting:
+            if not ended.done():
+                ended.set_result(None)
 
 
 def content_of(row: bytes) -> bytes:
@@ -55,6 +71,7 @@ class EventWindow:
                 del self._under_way[identity]
         if is_stored:
             self._remember(write.contents)
+        write.end(is_stored)
 
     def _remember(self, contents: Mapping[str, bytes]) -> None:
         if len(self._newer) >= self._size:
