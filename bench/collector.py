@@ -5,7 +5,6 @@ last line of the output is one JSON object.
 """
 
 import argparse
-import asyncio
 import json
 import os
 import shutil
@@ -17,9 +16,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from itertools import count, islice
+from itertools import count
 from pathlib import Path
-from typing import Any
 
 import httpx
 import psutil
@@ -27,37 +25,13 @@ import uvloop
 from rich.console import Console
 from rich.table import Table
 
+from bench.event_load import Load, Requests, asked
 from bench.first_run import overlay
 from cli.jars import ROOT
 from data_contracts import settings as conf
 
 SERVER_CORE, CLIENT_CORE = 0, 1
-EVENTS_A_USER = 5
-"""Consecutive events that name the same user."""
 START_SECONDS = 60
-HEAD = b"POST %s HTTP/1.1\r\nhost: bench\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%s"
-IMPRESSION = (
-    b'{"impression_id":"00000000-0000-4000-8000-%012x","user_id":"user-%012d","ad_id":"men-14",'
-    b'"timestamp":"2019-11-30T23:00:00.123456Z","device_type":"phone","location":"DE-BE","campaign_id":"men",'
-    b'"position":2,"features":{"site":"news","hour":12,"is_new":true}}'
-)
-CLICK = (
-    b'{"click_id":"00000000-0000-4000-8000-%012x","impression_id":"00000000-0000-4000-8000-%012d",'
-    b'"timestamp":"2019-11-30T23:00:30.123456Z"}'
-)
-
-
-@dataclass(frozen=True)
-class Load:
-    """What is asked: `size` events a request (1: no array) over `connections` at once, each waiting for its answer."""
-
-    kind: str
-    size: int
-    connections: int
-
-    @property
-    def name(self) -> str:
-        return f"{self.kind}s, {'singles' if self.size == 1 else f'arrays of {self.size}'}, {self.connections} conn."
 
 
 @dataclass(frozen=True)
@@ -71,82 +45,12 @@ class Measured:
     client_share: float
 
 
-class Requests:
-    """Requests without end, no event id twice."""
-
-    def __init__(self, load: Load, numbers: Iterator[int]) -> None:
-        self._path = b"/event/" + load.kind.encode()
-        self._event = IMPRESSION if load.kind == "impression" else CLICK
-        self._size, self._numbers = load.size, numbers
-
-    def __next__(self) -> bytes:
-        event = self._event
-        events = [event % (number, number // EVENTS_A_USER) for number in islice(self._numbers, self._size)]
-        body = events[0] if self._size == 1 else b"[%s]" % b",".join(events)
-        return HEAD % (self._path, len(body), body)
-
-
-class Asking(asyncio.Protocol):
-    """One connection that asks again as soon as it is answered, until its time is over."""
-
-    def __init__(self, requests: Requests, until: float, over: "asyncio.Future[None]") -> None:
-        self._requests, self._until, self._over = requests, until, over
-        self._answer = b""
-        self._asked_at = 0.0
-        self.seconds: list[float] = []
-
-    def connection_made(self, transport: Any) -> None:
-        self._transport = transport
-        self._ask()
-
-    def _ask(self) -> None:
-        request = next(self._requests)
-        self._asked_at = time.perf_counter()
-        self._transport.write(request)
-
-    def data_received(self, data: bytes) -> None:
-        self._answer += data
-        head, found, body = self._answer.partition(b"\r\n\r\n")
-        if not found or len(body) < int(head.partition(b"content-length: ")[2].partition(b"\r\n")[0]):
-            return
-        now = time.perf_counter()
-        if not head.startswith(b"HTTP/1.1 201"):
-            self._over.set_exception(RuntimeError(f"not 201: {head[:60]!r} {body[:200]!r}"))
-            self._transport.close()
-            return
-        self.seconds.append(now - self._asked_at)
-        self._answer = b""
-        if now < self._until:
-            self._ask()
-        else:
-            self._transport.close()
-
-    def connection_lost(self, error: Exception | None) -> None:
-        if not self._over.done():
-            self._over.set_result(None)
-
-
-async def asked(settings: conf.Settings, load: Load, requests: Requests, seconds: float) -> tuple[list[float], float]:
-    """Latencies of all requests, and how long they took together."""
-    loop = asyncio.get_running_loop()
-    began = time.perf_counter()
-    asking = []
-    for _ in range(load.connections):
-        over: asyncio.Future[None] = loop.create_future()
-        protocol = Asking(requests, began + seconds, over)
-        await loop.create_connection(lambda protocol=protocol: protocol, "127.0.0.1", settings.services.serving_port)
-        asking.append((protocol, over))
-    for _, over in asking:
-        await over
-    return [latency for protocol, _ in asking for latency in protocol.seconds], time.perf_counter() - began
-
-
 def measured(
     settings: conf.Settings, server: psutil.Process, load: Load, requests: Requests, seconds: float
 ) -> Measured:
     own = psutil.Process()
     before, own_before = sum(server.cpu_times()[:2]), sum(own.cpu_times()[:2])
-    latencies, took = uvloop.run(asked(settings, load, requests, seconds))
+    latencies, took = uvloop.run(asked(settings.services.serving_port, load, requests, seconds))
     after, own_after = sum(server.cpu_times()[:2]), sum(own.cpu_times()[:2])
     cuts = statistics.quantiles(latencies, n=100)
     events = load.size * len(latencies)
@@ -235,10 +139,10 @@ def _print(results: dict[Load, list[Measured]], fstype: str) -> None:
     for load, rounds in results.items():
         table.add_row(
             load.name,
-            _spread([one.events_a_second for one in rounds], ",.0f"),
-            _spread([one.p50 for one in rounds], ".2f"),
-            _spread([one.p99 for one in rounds], ".2f"),
-            _spread([one.server_microseconds_an_event for one in rounds], ".2f"),
+            spread([one.events_a_second for one in rounds], ",.0f"),
+            spread([one.p50 for one in rounds], ".2f"),
+            spread([one.p99 for one in rounds], ".2f"),
+            spread([one.server_microseconds_an_event for one in rounds], ".2f"),
             f"{statistics.median(one.client_share for one in rounds):.0%}",
         )
     table.caption = "client busy near 100 %: the generator is the limit, not the server"
@@ -250,7 +154,7 @@ def _print(results: dict[Load, list[Measured]], fstype: str) -> None:
     print(json.dumps({"bench": "collector", "file_system": fstype, "loads": told}))
 
 
-def _spread(values: list[float], form: str) -> str:
+def spread(values: list[float], form: str) -> str:
     low, high = min(values), max(values)
     return f"{statistics.median(values):{form}} ({low:{form}} to {high:{form}})"
 
