@@ -97,7 +97,7 @@ class Application:
 
     async def _predict(self, scope: Message, receive: Receive) -> Response:
         limits = self._settings.serving
-        body = await self._json_body(scope, receive)
+        body = await _json_body(scope, receive, limits.body_limit_bytes)
         request = parsed(body, limits.default_position, limits.slate_limit)
         now = self._settings.clock.now()
         scores = self._scoring.scores(request, now)
@@ -110,15 +110,12 @@ class Application:
         return Response(200, answer_body(given, request.is_slate))
 
     def _collecting(self, collector: TableCollector) -> Handler:
+        limit = self._settings.serving.body_limit_bytes
+
         async def collect(scope: Message, receive: Receive) -> Response:
-            return await collector.collect(await self._json_body(scope, receive))
+            return await collector.collect(await _json_body(scope, receive, limit))
 
         return collect
-
-    async def _json_body(self, scope: Message, receive: Receive) -> bytes:
-        headers = dict(scope["headers"])
-        check_content_type(headers)
-        return await _body(headers, receive, self._settings.serving.body_limit_bytes)
 
     async def _active_model(self, scope: Message, receive: Receive) -> Response:
         return json_response(active_model(self._settings, self.champions))
@@ -148,8 +145,10 @@ def _check_any_content_type(scope: Message) -> None:
         raise ProblemError(415, "unsupported_media_type", "send a Content-Type")
 
 
-async def _body(headers: Mapping[bytes, bytes], receive: Receive, limit: int) -> bytes:
-    """The whole body; raises ProblemError 413 as soon as it is known to be over `limit` bytes."""
+async def _json_body(scope: Message, receive: Receive, limit: int) -> bytes:
+    """The whole body; raises ProblemError 415, and 413 as soon as it is known to be over `limit` bytes."""
+    headers = dict(scope["headers"])
+    check_content_type(headers)
     if int(headers.get(b"content-length", b"0")) > limit:
         raise _too_large(limit)
     message: Mapping[str, Any] = await receive()

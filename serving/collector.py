@@ -19,7 +19,7 @@ from data_contracts.settings import Settings
 from data_contracts.tables import AD_IMPRESSIONS, ADS, CLICKS, USERS
 from serving.event_log import EventLog
 from serving.event_rows import Items, RowReader
-from serving.event_window import EventWindow, Write, content_of
+from serving.event_window import EventWindow, Write
 from serving.problems import RETRY_AFTER, FieldError, ProblemError, Response, json_response, unavailable
 
 TABLES: Mapping[str, Table] = {
@@ -49,7 +49,6 @@ class Intake:
     write: Write = field(default_factory=Write)
     batches: list[list[bytes]] = field(default_factory=lambda: [[]])
     waiting: list[tuple[ItemAnswer, Write]] = field(default_factory=list)
-    problem: str = ""
 
 
 class TableCollector:
@@ -68,18 +67,17 @@ class TableCollector:
         """The answer, once what it acknowledges is on disk; raises ProblemError for a body refused as a whole."""
         now = self._clock.now()
         items = self._reader.read(body, now)
-        intake = Intake()
         if self._are_new_events(items):
-            intake.write.contents = dict(zip(items.identities, map(content_of, items.rows), strict=True))
-            intake.batches = [items.rows]
-            if await self._stored(intake, now):
+            problem = await self._stored(Write(dict(zip(items.identities, items.rows, strict=True))), [items.rows], now)
+            if not problem:
                 return _all_new(items)
-            intake.answers = [ItemAnswer(identity, 503) for identity in items.identities]
+            answers = [ItemAnswer(identity, 503) for identity in items.identities]
         else:
+            intake = Intake()
             for place in range(len(items.rows)):
                 self._judge(items, place, intake)
-            await self._settle(intake, now)
-        return _array_answer(intake.answers) if items.is_array else _answer(intake.answers[0], intake.problem)
+            problem, answers = await self._settled(intake, now), intake.answers
+        return _array_answer(answers) if items.is_array else _answer(answers[0], problem)
 
     def _are_new_events(self, items: Items) -> bool:
         """Is there nothing to tell them apart by? So it is with most bodies, and needs no look at each item."""
@@ -94,39 +92,37 @@ class TableCollector:
             intake.answers.append(ItemAnswer(None, 422, errors=items.broken[place]))
             return
         identity, row, write = items.identities[place], items.rows[place], intake.write
-        if identity not in write.contents:
+        if identity not in write.rows:
             write = self._window.under_way(identity) or write
-        held, content = write.contents.get(identity), content_of(row)
+        held = write.rows.get(identity)
         known = held or self._window.known(identity)
-        status = 201 if known is None else 200 if known == content else 201 if self._is_catalog else 409
+        status = 201 if known is None else 200 if known == row else 201 if self._is_catalog else 409
         answer = ItemAnswer(identity if self._says_ids else None, status)
         intake.answers.append(answer)
         if status == 201:
             if place in items.skewed:
                 answer.flags = ("clock_skewed",)
-            if identity in intake.write.contents:
+            if identity in intake.write.rows:
                 intake.batches.append([])  # a later word on the same ad or user: known a moment later
-            intake.write.contents[identity] = content
+            intake.write.rows[identity] = row
             intake.batches[-1].append(row)
             intake.waiting.append((answer, intake.write))
         elif held is not None:
             intake.waiting.append((answer, write))
 
-    async def _stored(self, intake: Intake, now: datetime) -> bool:
-        """Are the new rows on disk? False after `intake.problem` was said."""
-        write = intake.write
+    async def _stored(self, write: Write, batches: Sequence[list[bytes]], now: datetime) -> str:
+        """Empty once the rows of `write` are on disk, else why they are not."""
         self._window.begin(write)
         try:
             await self._log.store(
-                [EncodedRows(self._table.name, self._received_at(now), rows) for rows in intake.batches],
+                [EncodedRows(self._table.name, self._received_at(now), rows) for rows in batches],
                 partial(self._window.settle, write),
             )
         except OSError as error:
             if write.is_stored is None:  # it was not even taken
                 self._window.settle(write, False)
-            intake.problem = error.strerror or type(error).__name__
-            return False
-        return True
+            return error.strerror or type(error).__name__
+        return ""
 
     def _received_at(self, now: datetime) -> datetime:
         """Events of a request are known from `now`. What is told of an ad or a user is known later than all that was
@@ -136,20 +132,21 @@ class TableCollector:
             self._latest = now
         return now
 
-    async def _settle(self, intake: Intake, now: datetime) -> None:
-        """Stores what is new and waits for the writes of others too; an answer that hangs on one that failed becomes
-        503."""
+    async def _settled(self, intake: Intake, now: datetime) -> str:
+        """Stores what is new and waits for the writes of others too. An answer that hangs on a write that failed
+        becomes 503; returns why one did."""
         others = {write for _, write in intake.waiting} - {intake.write}
-        failed = set()
-        if intake.write.contents and not await self._stored(intake, now):
+        failed, problem = set(), ""
+        if intake.write.rows and (problem := await self._stored(intake.write, intake.batches, now)):
             failed.add(intake.write)
         for write in others:
             if not await write.ended_well():
                 failed.add(write)
-                intake.problem = self._log.problem
+                problem = self._log.problem
         for answer, write in intake.waiting:
             if write in failed:
                 answer.status, answer.flags = 503, ()
+        return problem
 
 
 def _all_new(items: Items) -> Response:

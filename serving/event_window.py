@@ -1,16 +1,15 @@
 """The newest ids of one table that were told to this process, and what they held: so a repeat is known at once."""
 
 import asyncio
-import hashlib
 from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 
 
 @dataclass(eq=False, slots=True)
 class Write:
-    """Ids, with their content, on their way to the disk together."""
+    """Ids, with their rows, on their way to the disk together."""
 
-    contents: dict[str, bytes] = field(default_factory=dict)
+    rows: dict[str, bytes] = field(default_factory=dict)
     is_stored: bool | None = None
     """None until it is known."""
     _waiting: "list[asyncio.Future[None]]" = field(default_factory=list)
@@ -30,23 +29,18 @@ class Write:
                 ended.set_result(None)
 
 
-def content_of(row: bytes) -> bytes:
-    """What tells one row from another of the same id, far shorter than the row."""
-    return hashlib.sha256(row).digest()
-
-
 class EventWindow:
-    """Knows at least the newest `size` ids and about twice as many at most: two generations, of which the older is
+    """Knows about `size` ids at most, and at least the newer half of so many: two generations, of which the older is
     dropped when the newer is full. An id counts as known once it is on disk; until then it is under way."""
 
     def __init__(self, size: int) -> None:
-        self._size = size
+        self._generation_size = size // 2
         self._newer: dict[str, bytes] = {}
         self._older: dict[str, bytes] = {}
         self._under_way: dict[str, Write] = {}
 
     def known(self, identity: str) -> bytes | None:
-        """The content that an id on disk was last told with."""
+        """The row that an id on disk was last told with."""
         return self._newer.get(identity) or self._older.get(identity)
 
     def under_way(self, identity: str) -> Write | None:
@@ -62,18 +56,18 @@ class EventWindow:
 
     def begin(self, write: Write) -> None:
         """The ids of `write` are under way."""
-        self._under_way.update(dict.fromkeys(write.contents, write))
+        self._under_way.update(dict.fromkeys(write.rows, write))
 
     def settle(self, write: Write, is_stored: bool) -> None:
         """The end of a write: what is stored is known, what is not is forgotten."""
-        for identity in write.contents:
+        for identity in write.rows:
             if self._under_way.get(identity) is write:
                 del self._under_way[identity]
         if is_stored:
-            self._remember(write.contents)
+            self._remember(write.rows)
         write.end(is_stored)
 
-    def _remember(self, contents: Mapping[str, bytes]) -> None:
-        if len(self._newer) >= self._size:
+    def _remember(self, rows: Mapping[str, bytes]) -> None:
+        if len(self._newer) >= self._generation_size:
             self._older, self._newer = self._newer, {}
-        self._newer.update(contents)
+        self._newer.update(rows)

@@ -34,5 +34,5 @@ def test_an_answer_that_is_not_201_ends_the_measurement():
         async with server:
             await asked(server.sockets[0].getsockname()[1], load, Requests(load, count()), 20.0)
 
-    with pytest.raises(RuntimeError, match="not 201: b'HTTP/1.1 503"):
+    with pytest.raises(RuntimeError, match="not 201"):
         asyncio.run(measured())

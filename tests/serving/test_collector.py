@@ -172,7 +172,7 @@ def test_a_later_word_on_an_ad_is_known_later_even_where_the_clock_stands(settin
 
 
 def test_an_id_that_left_the_window_is_new_again(settings: Settings) -> None:
-    small = replace(settings, serving=replace(settings.serving, event_window=2))
+    small = replace(settings, serving=replace(settings.serving, event_window=4))
 
     def click(number: int) -> Any:
         return CLICK | {"click_id": f"{number:08x}-0000-4000-8000-000000000000"}
