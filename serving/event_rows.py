@@ -8,6 +8,7 @@ events, which is what comes, costs a few calls into C and little Python an event
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 import msgspec
@@ -60,8 +61,9 @@ class RowReader:
         self._decoder = msgspec.json.Decoder(event | list[event])  # type: ignore[valid-type]
         self._item_decoder = msgspec.json.Decoder(event)
         self._batch_limit, self._oldest_days, self._pseudonym_of = batch_limit, oldest_days, pseudonym_of
-        self._key, self._time = table.key[0], table.own_time
-        self._uuids = [column.name for column in table.event_columns if column.name in UUIDS]
+        self._time = table.own_time
+        self._identity_of = attrgetter(table.key[0])
+        self._uuids = [(name, attrgetter(name)) for name in table.column_names if name in UUIDS]
         self._has_user = "user_id" in table.column_names
         self._has_features = "features" in table.column_names
         texts = [column for column in table.event_columns if column.type == "STRING"]
@@ -135,8 +137,8 @@ class RowReader:
     def _items(self, events: Sequence[Any], times: Times, is_array: bool) -> Items:
         """Decoded events as rows, their fields made canonical in place. Raises ProblemError 422 at the first that has a
         wrong value."""
-        for name in self._uuids:
-            if not are_canonical_uuids([getattr(event, name) for event in events]):
+        for name, text_of in self._uuids:
+            if not are_canonical_uuids(list(map(text_of, events))):
                 raise invalid(name, "not_a_canonical_uuid")
         skewed = self._with_canonical_times(events, times) if self._time is not None else set()
         if self._has_user:
@@ -151,7 +153,7 @@ class RowReader:
         may_be_large = self._has_features and max(map(len, rows)) > FEATURES_LIMIT_BYTES
         if may_be_large and any(len(ENCODER.encode(event.features)) > FEATURES_LIMIT_BYTES for event in events):
             raise invalid("features", "too_large")
-        return Items([getattr(event, self._key) for event in events], rows, is_array, skewed)
+        return Items(list(map(self._identity_of, events)), rows, is_array, skewed)
 
     def _with_canonical_times(self, events: Sequence[Any], times: Times) -> set[int]:
         """Makes the time of each event the text it is stored as; returns the places of those that are skewed."""
