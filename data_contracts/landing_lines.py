@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 CHECKSUM_BYTES = len(b',"_c":"01234567"}')
 """How a line ends, without its newline."""
@@ -31,8 +31,7 @@ class Event:
     error: str = ""
 
 
-@dataclass(frozen=True)
-class EncodedRows:
+class EncodedRows(NamedTuple):
     """Rows of one table that became known at one instant, each as ready canonical JSON: keys sorted, nulls left out, no
     blank around a comma or a colon. Their origin is the landing segment and line."""
 

@@ -152,9 +152,8 @@ class TableCollector:
 def _all_new(items: Items) -> Response:
     """As _answer and _array_answer, for canonical ids that were all stored."""
     told = '","status":201},{"id":"'.join(items.identities)
-    return Response(
-        201, (f'[{{"id":"{told}","status":201}}]' if items.is_array else f'{{"id":"{told}","status":201}}').encode()
-    )
+    body = f'{{"id":"{told}","status":201}}'
+    return Response(201, (f"[{body}]" if items.is_array else body).encode())
 
 
 def _answer(answer: ItemAnswer, problem: str) -> Response:

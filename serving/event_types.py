@@ -13,9 +13,7 @@ from serving.requests import FeatureMap
 UUIDS = frozenset({"impression_id", "click_id"})
 """Columns that are_canonical_uuids must hold of."""
 UUID_SHAPE = b"00000000-0000-0000-0000-000000000000,"
-SHAPES = bytes(
-    ord("0") if chr(byte) in "123456789abcdef" else byte if chr(byte) in "0-," else ord("?") for byte in range(256)
-)
+SHAPES = bytes.maketrans(b"123456789abcdef", b"0" * 15)
 LONGEST_TEXT = 256
 LONGEST_LOCATION = 128
 """A place that needs more is not coarse."""

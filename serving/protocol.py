@@ -64,7 +64,7 @@ class LimitedProtocol(HttpToolsProtocol):
         cycle = self.cycle
         if cycle is not None and not cycle.response_complete and not cycle.more_body:
             cycle.keep_alive = False
-            self.transport.pause_reading()
+            self.flow.pause_reading()
             return
         problem = self._problem or ProblemError(400, "malformed_http", "this is no HTTP/1.1")
         start, body = problem.response().messages()
