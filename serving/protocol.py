@@ -20,7 +20,7 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         self._head_bytes += len(data)
-        super().data_received(data)
+        super().data_received(data if self.cycle is not None and self.cycle.more_body else _without_upgrade(data))
         if not self._is_in_head:
             self._head_bytes = 0
         elif not self.transport.is_closing():
@@ -71,3 +71,11 @@ class LimitedProtocol(HttpToolsProtocol):
         headers = [b"%s: %s\r\n" % header for header in [*start["headers"], (b"connection", b"close")]]
         self.transport.write(b"".join([STATUS_LINE[problem.status], *headers, b"\r\n", body["body"]]))
         self.transport.close()
+
+
+def _without_upgrade(data: bytes) -> bytes:
+    """A request whose client offers to change the protocol, as Java's does, is answered in this one: the offer is given
+    another name, for behind a header Upgrade the parser would take the body for the other protocol."""
+    at = data.find(b"pgrade:", 0, data.find(b"\r\n\r\n"))
+    is_offer = at >= 3 and data[at - 3 : at] in (b"\r\nU", b"\r\nu")
+    return data[:at] + b"nknown:" + data[at + len(b"pgrade:") :] if is_offer else data

@@ -72,3 +72,17 @@ def test_a_client_that_goes_away_in_its_body_leaves_nothing(degraded: Any, conne
     assert len(degraded.logged()) == before
     answer = degraded.client.post("/event/click", json=json.loads(click(5).partition(b"\r\n\r\n")[2]))
     assert answer.status_code == 201
+
+
+def test_a_head_in_two_pieces_is_not_blamed_for_the_bodies_before_it(degraded: Any, connection: socket.socket) -> None:
+    blanks = b"POST /event/click HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 19000\r\n\r\n"
+    for _ in range(60):
+        connection.sendall(blanks + b" " * 19000)
+        answer = connection.recv(65536)
+        while b"\r\n\r\n" not in answer or not answer.endswith(b"}"):
+            answer += connection.recv(65536)
+        assert answer.startswith(b"HTTP/1.1 400 ")
+    connection.sendall(b"GET /nowhere HTTP/1.1\r\nhost: x\r\n")
+    assert degraded.client.get("/health").status_code == 200
+    connection.sendall(b"connection: close\r\n\r\n")
+    assert statuses(until_closed(connection)) == [404]
