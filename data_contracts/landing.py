@@ -1,75 +1,44 @@
-"""Landing segments: the one writer and the one reader of events on their way into the lake.
+"""Landing segments: the one writer of events on their way into the lake.
 
-landing/<producer>/<number>.open is being written, .jsonl is sealed. A line is canonical JSON
-{"table", "origin", "received_at", "error"?, "row", "_c"}, `row` last and `_c` the CRC-32 of the bytes before it, so
-that a torn line and a run of zeros are both known for what they are. What `append` returned from is on disk.
+landing/<producer>/<number>.open is being written, .jsonl is sealed; data_contracts.landing_lines says what a line is.
+What `append` returned from is on disk. A producer's numbers only grow: the next is one more than the greatest that is
+there. So whoever deletes sealed segments leaves the newest of each producer, or a number would be given twice, and what
+is loaded by file name would pass the second by.
 """
 
 import contextlib
 import fcntl
-import json
 import os
 import threading
 import time
-import zlib
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-CHECKSUM_MARK = b',"_c":"'
-CHECKSUM_BYTES = len(CHECKSUM_MARK) + 8 + len(b'"}')
+from data_contracts.landing_lines import (
+    CHECKSUM_BYTES,
+    DamagedLineError,
+    EncodedRows,
+    Event,
+    canonical_row,
+    event_line,
+    instant_text,
+    parsed_line,
+    read_segment,
+    row_lines,
+)
 
-
-@dataclass(frozen=True)
-class Event:
-    """One row on its way to `table`. `error` says why a source line gave no row. `origin` is file:line; without one
-    the landing segment and line are the origin."""
-
-    table: str
-    received_at: datetime
-    row: Mapping[str, Any] | None
-    origin: str = ""
-    error: str = ""
-
-
-class DamagedLineError(ValueError):
-    """A landing line that is torn, altered or not one of ours."""
-
-
-def instant_text(instant: datetime) -> str:
-    """The one way an instant is written: UTC, microseconds, Z."""
-    return instant.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
-
-
-def event_line(event: Event, origin: str) -> bytes:
-    """The landing line of `event`, newline included. Raises ValueError on a number that is not finite."""
-    envelope: dict[str, Any] = {"table": event.table, "origin": origin, "received_at": instant_text(event.received_at)}
-    if event.error:
-        envelope["error"] = event.error
-    row = (
-        None if event.row is None else {key: event.row[key] for key in sorted(event.row) if event.row[key] is not None}
-    )
-    envelope["row"] = row
-    body = json.dumps(envelope, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()[:-1]
-    return b'%s%s%08x"}\n' % (body, CHECKSUM_MARK, zlib.crc32(body))
-
-
-def parsed_line(line: bytes) -> dict[str, Any]:
-    """The envelope of a landing line without its checksum; raises DamagedLineError."""
-    body, ending = line[: -CHECKSUM_BYTES - 1], line[-CHECKSUM_BYTES - 1 :]
-    if ending != b'%s%08x"}\n' % (CHECKSUM_MARK, zlib.crc32(body)) or not body:
-        raise DamagedLineError("the checksum does not match")
-    parsed: dict[str, Any] = json.loads(body + b"}")
-    return parsed
-
-
-def read_segment(path: Path) -> Iterator[dict[str, Any]]:
-    """The envelopes of a segment in order; raises DamagedLineError at the first that is damaged."""
-    with path.open("rb") as lines:
-        for line in lines:
-            yield parsed_line(line)
+__all__ = [
+    "CHECKSUM_BYTES",
+    "DamagedLineError",
+    "EncodedRows",
+    "Event",
+    "LandingWriter",
+    "canonical_row",
+    "event_line",
+    "instant_text",
+    "parsed_line",
+    "read_segment",
+]
 
 
 class LandingWriter:
@@ -89,6 +58,7 @@ class LandingWriter:
         self._file = -1
         self._size = self._lines = 0
         self._opened_at = 0.0
+        self._unsealed: list[Path] = []
 
     @property
     def producer(self) -> str:
@@ -99,20 +69,30 @@ class LandingWriter:
         if not events:
             return
         with self._lock:
-            if self._file >= 0 and self._size >= self._limit_bytes:
-                self._seal()
-            if self._file < 0:
-                self._open()
-            lines = [
-                event_line(event, event.origin or f"{self.producer}/{self._number:020d}.jsonl:{self._lines + offset}")
-                for offset, event in enumerate(events, 1)
-            ]
-            self._write(b"".join(lines))
-            self._lines += len(lines)
+            origin = self._ready_segment()
+            self._write(
+                [
+                    event_line(event, event.origin or f"{origin}:{number}")
+                    for number, event in enumerate(events, self._lines + 1)
+                ]
+            )
+
+    def append_rows(self, batches: Sequence[EncodedRows]) -> None:
+        """As `append`, for rows that are encoded already."""
+        with self._lock:
+            origin = self._ready_segment()
+            lines: list[bytes] = []
+            for batch in batches:
+                lines += row_lines(batch, origin, self._lines + len(lines) + 1)
+            self._write(lines)
 
     def seal_when_due(self) -> None:
-        """Seal the open segment once it is older or larger than the limits, so that the next load finds it."""
+        """Seal the open segment once it is older or larger than the limits, so that the next load finds it; and what
+        could not be sealed earlier."""
         with self._lock:
+            while self._unsealed:
+                _recover(self._unsealed[-1])
+                self._unsealed.pop()
             is_old = time.monotonic() - self._opened_at >= self._limit_seconds
             if self._file >= 0 and (is_old or self._size >= self._limit_bytes):
                 self._seal()
@@ -125,8 +105,18 @@ class LandingWriter:
 
     def close(self) -> None:
         """Seal what is open and give the slot back."""
-        self.seal()
-        os.close(self._slot)
+        try:
+            self.seal()
+        finally:
+            os.close(self._slot)
+
+    def _ready_segment(self) -> str:
+        """Opens a segment where there is none with room; gives the name its lines have as their origin."""
+        if self._file >= 0 and self._size >= self._limit_bytes:
+            self._seal()
+        if self._file < 0:
+            self._open()
+        return f"{self.producer}/{self._path('jsonl').name}"
 
     def _path(self, ending: str) -> Path:
         return self._folder / f"{self._number:020d}.{ending}"
@@ -142,12 +132,13 @@ class LandingWriter:
         self._file, self._size, self._lines = file, 0, 0
         self._opened_at = time.monotonic()
 
-    def _write(self, content: bytes) -> None:
-        """All of `content` on disk, or the segment ended at its last good offset and OSError.
+    def _write(self, lines: Sequence[bytes]) -> None:
+        """All of `lines` on disk, or the segment ended at its last good offset and OSError.
 
         After a failed sync the kernel may have dropped the pages and call the next sync good: such a file is never
         written again, the next append goes on in another.
         """
+        content = b"".join(lines)
         try:
             written = 0
             while written < len(content):
@@ -157,14 +148,16 @@ class LandingWriter:
             self._abandon()
             raise
         self._size += len(content)
+        self._lines += len(lines)
 
     def _abandon(self) -> None:
-        """Cut what is not whole and seal the rest; where the disk refuses even that, the next start recovers it."""
+        """Cut what is not whole and seal the rest; where the disk refuses even that, it is recovered later."""
         try:
             os.ftruncate(self._file, self._size)
         except OSError:
             os.close(self._file)
             self._file = -1
+            self._unsealed.append(self._path("open"))
             return
         with contextlib.suppress(OSError):
             self._seal()
@@ -172,11 +165,16 @@ class LandingWriter:
     def _seal(self) -> None:
         os.close(self._file)
         self._file = -1
-        if not self._size:
-            self._path("open").unlink()
-            return
-        self._path("open").rename(self._path("jsonl"))
-        _sync_folder(self._folder)
+        path = self._path("open")
+        try:
+            if self._size:
+                path.rename(path.with_suffix(".jsonl"))
+                _sync_folder(self._folder)
+            else:
+                path.unlink()
+        except OSError:
+            self._unsealed.append(path)
+            raise
 
 
 def _claimed_slot(landing: Path, name: str) -> tuple[Path, int]:
@@ -197,7 +195,10 @@ def _claimed_slot(landing: Path, name: str) -> tuple[Path, int]:
 
 def _recover(path: Path) -> None:
     """Cut an abandoned segment after its last whole line and seal it; one without any is removed. A damaged line before
-    that stays for the load to report: what follows it was acknowledged."""
+    that stays for the load to report: what follows it was acknowledged. One that is sealed by now is left alone."""
+    if not path.exists():
+        _sync_folder(path.parent)
+        return
     content = path.read_bytes()
     end = good = 0
     for line in content.splitlines(keepends=True):

@@ -5,7 +5,6 @@ import hashlib
 import hmac
 import os
 import secrets
-import uuid
 from pathlib import Path
 
 KEY_BYTES = 32
@@ -14,7 +13,8 @@ PURPOSE = b"user/v1"
 
 def pseudonym(key: bytes, user_id: str) -> str:
     """UUID-shaped HMAC-SHA-256 of a raw user id; without the key it cannot be turned around or guessed."""
-    return str(uuid.UUID(bytes=hmac.digest(key, PURPOSE + user_id.encode(), hashlib.sha256)[:16]))
+    text = hmac.new(key, PURPOSE + user_id.encode(), hashlib.sha256).digest()[:16].hex()
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
 def load_key(path: Path) -> bytes:

@@ -1,2 +1,2 @@
-"""HTTP: scores out, their records durably in landing. Meets the other stages in the snapshot of counts, the MLflow
+"""HTTP: scores out, events in, both durably in landing. Meets the other stages in the snapshot of counts, the MLflow
 registry and landing segments only."""

@@ -1,5 +1,6 @@
 """Runs serving: `python -m serving`. One process, one worker, one event loop."""
 
+import contextlib
 import logging
 import os
 import signal
@@ -7,8 +8,9 @@ import sys
 
 import uvicorn
 
-from data_contracts.settings import ConfigurationError, load
+from data_contracts.settings import ConfigurationError, Settings, load
 from serving.application import Application
+from serving.protocol import LimitedProtocol
 
 QUIET_MLFLOW = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false"}
 
@@ -25,15 +27,24 @@ def main() -> None:
         application = Application(settings)
     except (ConfigurationError, ValueError, OSError) as error:
         sys.exit(str(error))
-    uvicorn.run(
+    server = uvicorn.Server(server_config(application, settings))
+    with contextlib.suppress(KeyboardInterrupt):
+        server.run()
+    if not server.started:
+        sys.exit(3)
+
+
+def server_config(application: Application, settings: Settings) -> uvicorn.Config:
+    return uvicorn.Config(
         application,
         host=settings.services.host,
         port=settings.services.serving_port,
         loop="uvloop",
-        http="httptools",
+        http=LimitedProtocol,
         ws="none",
         lifespan="on",
         access_log=False,
+        proxy_headers=False,
         log_config=None,
         server_header=False,
         timeout_keep_alive=75,

@@ -7,6 +7,7 @@ POST /predict
      "prediction_id", "impression_id"}, ...]}; for one ad its prediction's fields stand in place of "predictions".
   `features` are text, numbers or booleans; `position` among them is the slot. `source` is the rung of the ladder that
   answered (serving.scoring). The answer is given once its records are on disk.
+POST /event/impression, /event/click, /catalog/ads, /catalog/users: serving.collector.
 GET /model/active, GET /health: serving.status.
 /invocations, /ping, /version and the rest of MLflow's routes: MLflow's own answers, from the same loaded model.
 A refusal is a problem document: serving.problems.
@@ -17,9 +18,10 @@ from typing import Any
 
 from data_contracts.settings import Settings
 from serving.background import Repeated
+from serving.collector import TableCollector, collectors
 from serving.counts import SnapshotWatch
+from serving.event_log import EventLog
 from serving.models import ChampionWatch, Message, Receive, Send
-from serving.prediction_log import PredictionLog
 from serving.predictions import answer, answer_body, records
 from serving.problems import ProblemError, Response, json_response, unavailable
 from serving.requests import check_content_type, parsed
@@ -43,7 +45,7 @@ class Application:
         self._settings = settings
         self.champions = ChampionWatch(settings)
         self.snapshots = SnapshotWatch(settings.snapshots)
-        self.log = PredictionLog(settings)
+        self.log = EventLog(settings)
         self._scoring = Scoring(settings, self.champions, self.snapshots)
         every = settings.serving.champion_poll_seconds
         self._watches = (
@@ -54,6 +56,10 @@ class Application:
             "/predict": {"POST": self._predict},
             "/model/active": {"GET": self._active_model, "HEAD": self._active_model},
             "/health": {"GET": self._health, "HEAD": self._health},
+            **{
+                path: {"POST": self._collecting(collector)}
+                for path, collector in collectors(settings, self.log).items()
+            },
         }
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
@@ -90,19 +96,26 @@ class Application:
         return methods[method]
 
     async def _predict(self, scope: Message, receive: Receive) -> Response:
-        headers, limits = dict(scope["headers"]), self._settings.serving
-        check_content_type(headers)
-        body = await _body(headers, receive, limits.body_limit_bytes)
+        limits = self._settings.serving
+        body = await _json_body(scope, receive, limits.body_limit_bytes)
         request = parsed(body, limits.default_position, limits.slate_limit)
         now = self._settings.clock.now()
         scores = self._scoring.scores(request, now)
         given = answer(request, scores)
         try:
-            await self.log.store(records(request, scores, given, now))
+            await self.log.store([records(request, scores, given, now)])
         except OSError as error:
             reason = f"the prediction could not be stored: {error.strerror or type(error).__name__}"
             raise unavailable("prediction_not_stored", reason) from None
         return Response(200, answer_body(given, request.is_slate))
+
+    def _collecting(self, collector: TableCollector) -> Handler:
+        limit = self._settings.serving.body_limit_bytes
+
+        async def collect(scope: Message, receive: Receive) -> Response:
+            return await collector.collect(await _json_body(scope, receive, limit))
+
+        return collect
 
     async def _active_model(self, scope: Message, receive: Receive) -> Response:
         return json_response(active_model(self._settings, self.champions))
@@ -132,20 +145,25 @@ def _check_any_content_type(scope: Message) -> None:
         raise ProblemError(415, "unsupported_media_type", "send a Content-Type")
 
 
-async def _body(headers: Mapping[bytes, bytes], receive: Receive, limit: int) -> bytes:
-    """The whole body; raises ProblemError 413 as soon as it is known to be over `limit` bytes."""
-    too_large = ProblemError(413, "body_too_large", f"at most {limit} bytes", headers={"connection": "close"})
+async def _json_body(scope: Message, receive: Receive, limit: int) -> bytes:
+    """The whole body; raises ProblemError 415, and 413 as soon as it is known to be over `limit` bytes."""
+    headers = dict(scope["headers"])
+    check_content_type(headers)
     if int(headers.get(b"content-length", b"0")) > limit:
-        raise too_large
-    parts: list[bytes] = []
-    size, more = 0, True
-    while more:
-        message: Mapping[str, Any] = await receive()
-        if message["type"] == "http.disconnect":
-            raise DisconnectedError
+        raise _too_large(limit)
+    message: Mapping[str, Any] = await receive()
+    parts = [message.get("body", b"")]
+    size = len(parts[0])
+    while size <= limit and message.get("more_body", False):
+        message = await receive()
         parts.append(message.get("body", b""))
         size += len(parts[-1])
-        more = message.get("more_body", False)
-        if size > limit:
-            raise too_large
+    if message["type"] == "http.disconnect":
+        raise DisconnectedError
+    if size > limit:
+        raise _too_large(limit)
     return b"".join(parts)
+
+
+def _too_large(limit: int) -> ProblemError:
+    return ProblemError(413, "body_too_large", f"at most {limit} bytes", headers={"connection": "close"})

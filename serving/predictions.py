@@ -6,7 +6,7 @@ from datetime import datetime
 import msgspec
 
 from data_contracts.landed_tables import EXPERIMENT, MODEL_PREDICTIONS, VARIANT
-from data_contracts.landing import Event, instant_text
+from data_contracts.landing import EncodedRows, canonical_row, instant_text
 from serving.requests import PredictRequest
 from serving.scoring import Scores
 
@@ -56,8 +56,8 @@ def answer_body(given: Answer, is_slate: bool) -> bytes:
     return msgspec.json.encode(fields | msgspec.structs.asdict(prediction))
 
 
-def records(request: PredictRequest, scores: Scores, given: Answer, now: datetime) -> list[Event]:
-    """One model_predictions event an ad, with the inputs as used."""
+def records(request: PredictRequest, scores: Scores, given: Answer, now: datetime) -> EncodedRows:
+    """One model_predictions row an ad, with the inputs as used. Raises ValueError on a number that is not finite."""
     shared = {
         "request_id": given.request_id,
         "user_id": scores.user,
@@ -69,16 +69,10 @@ def records(request: PredictRequest, scores: Scores, given: Answer, now: datetim
         "counts_as_of": given.counts_as_of,
         "feature_set_hash": scores.feature_set_hash,
     }
-    return [
-        Event(
-            MODEL_PREDICTIONS.name,
-            now,
-            {
-                **shared,
-                **msgspec.structs.asdict(prediction),
-                "position": candidate.position,
-                "features": inputs,
-            },
+    rows = [
+        canonical_row(
+            {**shared, **msgspec.structs.asdict(prediction), "position": candidate.position, "features": inputs}
         )
         for candidate, prediction, inputs in zip(request.candidates, given.predictions, scores.inputs, strict=True)
     ]
+    return EncodedRows(MODEL_PREDICTIONS.name, now, rows)

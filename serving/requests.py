@@ -5,7 +5,7 @@ only a refused one is read a second time, to tell the two apart and to name the 
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any
 
 import msgspec
@@ -60,26 +60,33 @@ class PredictRequest(msgspec.Struct, frozen=True):
 
 
 DECODER = msgspec.json.Decoder(PredictBody)
+JSON_ERRORS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What msgspec raises where a body is no JSON, or not of its type."""
 
 
 def check_content_type(headers: Mapping[bytes, bytes]) -> None:
     """Only uncompressed UTF-8 JSON; raises ProblemError 415."""
-    media_type, _, parameters = headers.get(b"content-type", b"").decode("latin-1").lower().partition(";")
-    charset = parameters.replace(" ", "").replace('"', "")
-    if media_type.strip() != "application/json" or charset not in ("", "charset=utf-8"):
+    content_type = headers.get(b"content-type", b"")
+    if content_type != b"application/json" and not _is_json_in_utf8(content_type):
         raise ProblemError(415, "unsupported_media_type", "send application/json in UTF-8")
     if b"content-encoding" in headers:
         raise ProblemError(415, "unsupported_media_type", "send the body without a Content-Encoding")
+
+
+def _is_json_in_utf8(content_type: bytes) -> bool:
+    media_type, _, parameters = content_type.decode("latin-1").lower().partition(";")
+    charset = parameters.replace(" ", "").replace('"', "")
+    return media_type.strip() == "application/json" and charset in ("", "charset=utf-8")
 
 
 def parsed(body: bytes, default_position: int, slate_limit: int) -> PredictRequest:
     """The request in `body`; raises ProblemError 400 or 422. Of a key given twice the last value counts."""
     try:
         decoded = DECODER.decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise _refusal(body, error) from None
+    except JSON_ERRORS as error:
+        raise refusal(body, error) from None
     if b"\\u0000" in body:
-        _refuse_nul(msgspec.json.decode(body), "")
+        refuse_nul(msgspec.json.decode(body), "")
     if (decoded.ads is msgspec.UNSET) == (decoded.ad_id is msgspec.UNSET):
         raise invalid("ad_id", "missing" if decoded.ads is msgspec.UNSET else "give_ad_id_or_ads_not_both")
     if decoded.ads is msgspec.UNSET:
@@ -100,6 +107,20 @@ def parsed(body: bytes, default_position: int, slate_limit: int) -> PredictReque
     return PredictRequest(decoded.user_id, candidates, is_slate=True)
 
 
+FEATURE_TEXTS: Mapping[type, Callable[[Any], str]] = {
+    str: str,
+    bool: {False: "false", True: "true"}.__getitem__,
+    int: str,
+    float: str,
+}
+
+
+def feature_text(value: str | int | float | bool) -> str:
+    """The one form in which a feature is text: as it is; true or false; the digits of an integer; the shortest decimal
+    that reads back to the same number, which for a whole one is `2.0`."""
+    return FEATURE_TEXTS[type(value)](value)
+
+
 def _position(features: Mapping[str, Any], loc: str, default: int) -> int:
     position = features.get("position", default)
     if type(position) is not int:
@@ -109,11 +130,11 @@ def _position(features: Mapping[str, Any], loc: str, default: int) -> int:
     return position
 
 
-def _refusal(body: bytes, error: Exception) -> ProblemError:
+def refusal(body: bytes, error: Exception) -> ProblemError:
     """Why the typed decoder refused `body`."""
     try:
         value = msgspec.json.decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    except JSON_ERRORS:
         return ProblemError(400, "malformed_json", "the body is empty, cut short, or no JSON in UTF-8")
     if _is_deeper(value, DEEPEST):
         return ProblemError(400, "malformed_json", f"the body is nested deeper than {DEEPEST}")
@@ -138,6 +159,9 @@ CODES = (
     (re.compile(r"Object missing required field `(.*)`"), "missing"),
     (re.compile(r"Object contains unknown field `(.*)`", re.DOTALL), "unknown_field"),
     (re.compile(r"Expected `\w+` of length"), "wrong_length"),
+    (re.compile(r"Expected `datetime` with a timezone"), "no_time_zone"),
+    (re.compile(r"Invalid RFC3339"), "not_a_time"),
+    (re.compile(r"Invalid enum value"), "not_allowed"),
     (re.compile(r"Expected `(?:int|float)` [<>]=|Number out of range|Integer value out of range"), "out_of_range"),
     (re.compile(r"Expected "), "wrong_type"),
 )
@@ -172,7 +196,7 @@ def _named_feature(path: str, value: Any) -> str:
     return path
 
 
-def _refuse_nul(value: Any, path: str) -> None:
+def refuse_nul(value: Any, path: str) -> None:
     """No text that goes into a table may hold U+0000."""
     if isinstance(value, str) and "\0" in value:
         raise invalid(path, "nul_character")
@@ -180,7 +204,7 @@ def _refuse_nul(value: Any, path: str) -> None:
         for name, inner in value.items():
             if "\0" in name:
                 raise invalid(path or "body", "nul_character")
-            _refuse_nul(inner, f"{path}.{name}" if path else name)
+            refuse_nul(inner, f"{path}.{name}" if path else name)
     if isinstance(value, list):
         for number, inner in enumerate(value):
-            _refuse_nul(inner, f"{path}[{number}]")
+            refuse_nul(inner, f"{path}[{number}]")

@@ -17,7 +17,7 @@ from data_contracts.tables import AD_IMPRESSIONS
 from serving.counts import Snapshot, SnapshotWatch
 from serving.models import Champion, ChampionWatch
 from serving.problems import unavailable
-from serving.requests import Candidate, PredictRequest
+from serving.requests import Candidate, PredictRequest, feature_text
 
 LOGGER = logging.getLogger(__name__)
 
@@ -76,15 +76,10 @@ def _row(user: str, candidate: Candidate) -> Callable[[str], str]:
         if column in own:
             return own[column]
         if column in candidate.features:
-            return _text(candidate.features[column])
+            return feature_text(candidate.features[column])
         return ABSENT.get(column, "")
 
     return value
-
-
-def _text(value: str | int | float | bool) -> str:
-    """A feature as text, booleans as in JSON."""
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _model_inputs(

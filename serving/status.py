@@ -5,14 +5,12 @@ from typing import Any
 
 from data_contracts.settings import Settings
 from serving.counts import Snapshot, SnapshotWatch
+from serving.event_log import EventLog
 from serving.models import Champion, ChampionWatch
-from serving.prediction_log import PredictionLog
 from serving.problems import ProblemError
 
 
-def health(
-    settings: Settings, champions: ChampionWatch, snapshots: SnapshotWatch, log: PredictionLog
-) -> Mapping[str, Any]:
+def health(settings: Settings, champions: ChampionWatch, snapshots: SnapshotWatch, log: EventLog) -> Mapping[str, Any]:
     """`status` is ok, degraded (answers come, but not from the best rung) or unavailable (/predict answers 503)."""
     snapshot = snapshots.status(settings.clock.now())
     model = _model(champions, snapshots)

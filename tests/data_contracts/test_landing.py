@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data_contracts import landing
-from data_contracts.landing import DamagedLineError, Event, LandingWriter, event_line, read_segment
+from data_contracts.landing import DamagedLineError, EncodedRows, Event, LandingWriter, event_line, read_segment
 
 NOON = datetime(2019, 11, 30, 12, tzinfo=UTC)
 
@@ -75,6 +75,24 @@ def test_an_event_without_an_origin_gets_segment_and_line(tmp_path):
     ]
 
 
+def test_rows_that_are_encoded_already_are_written_as_events_are(tmp_path):
+    writer = LandingWriter(tmp_path, "serving")
+    writer.append([click(1)])
+    later = datetime(2019, 11, 30, 12, 0, 0, 5, tzinfo=UTC)
+    batches = [
+        EncodedRows("clicks", NOON, [b'{"click_id":"c2"}', b'{"click_id":"c3"}']),
+        EncodedRows("ads", later, [b"{}"]),
+    ]
+    writer.append_rows(batches)
+    writer.append([click(5)])
+    writer.close()
+    folder = tmp_path / "serving-0"
+    origin = "serving-0/00000000000000000001.jsonl"
+    expected = [click(1), click(2), click(3), Event("ads", later, {}), click(5)]
+    lines = [event_line(event, f"{origin}:{number}") for number, event in enumerate(expected, 1)]
+    assert (folder / "00000000000000000001.jsonl").read_bytes() == b"".join(lines)
+
+
 def test_a_segment_that_reached_its_size_is_sealed(tmp_path):
     line = len(event_line(click(1), "serving-0/00000000000000000001.jsonl:1"))
     writer = LandingWriter(tmp_path, "serving", limit_bytes=2 * line)
@@ -125,6 +143,20 @@ def test_numbers_go_on_after_a_restart(tmp_path):
         writer.append([click(number)])
         writer.close()
     assert segments(tmp_path / "serving-0") == ["1.jsonl", "2.jsonl"]
+
+
+def test_numbers_go_on_after_the_newest_sealed_segment_when_older_ones_are_deleted(tmp_path):
+    for number in (1, 2, 3):
+        writer = LandingWriter(tmp_path, "serving")
+        writer.append([click(number)])
+        writer.close()
+    folder = tmp_path / "serving-0"
+    for number in (1, 2):
+        (folder / f"{number:020d}.jsonl").unlink()
+    writer = LandingWriter(tmp_path, "serving")
+    writer.append([click(4)])
+    writer.close()
+    assert segments(folder) == ["3.jsonl", "4.jsonl"]
 
 
 def test_threads_that_append_together_lose_and_mix_nothing(tmp_path):

@@ -194,29 +194,6 @@ def test_an_append_that_is_on_disk_does_not_fail_because_its_full_segment_cannot
     assert ids(tmp_path / "serving-0" / "00000000000000000001.jsonl") == ["c1"]
 
 
-def test_when_even_cutting_back_fails_the_segment_is_given_up(tmp_path, monkeypatch):
-    writer = LandingWriter(tmp_path, "serving")
-    writer.append([click(1)])
-    write = os.write
-
-    def torn(descriptor: int, content: bytes) -> int:
-        write(descriptor, content[:20])
-        raise OSError(28, "No space left on device")
-
-    def failing(descriptor: int, size: int) -> None:
-        raise OSError(5, "Input/output error")
-
-    with monkeypatch.context() as patch, pytest.raises(OSError, match="No space left"):
-        patch.setattr(os, "write", torn)
-        patch.setattr(os, "ftruncate", failing)
-        writer.append([click(2)])
-    writer.append([click(3)])
-    writer.close()
-    folder = tmp_path / "serving-0"
-    LandingWriter(tmp_path, "serving").close()
-    assert [ids(path) for path in sorted(folder.glob("*.jsonl"))] == [["c1"], ["c3"]]
-
-
 def test_a_segment_whose_folder_cannot_be_synced_is_not_written_to_with_an_old_size(tmp_path, monkeypatch):
     writer = LandingWriter(tmp_path, "serving")
     writer.append([click(1), click(2)])

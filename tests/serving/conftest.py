@@ -1,5 +1,6 @@
 """Real parts in small: a published snapshot, a registry with sound and broken versions, serving over real HTTP."""
 
+import importlib
 import json
 import os
 import shutil
@@ -20,6 +21,7 @@ import uvicorn
 from data_contracts.landing import parsed_line
 from data_contracts.settings import Settings, load
 from data_contracts.snapshot import META_KEY, SnapshotMeta, entity_key, make_current, packed_counts, snapshot_file
+from serving.__main__ import server_config
 from serving.application import Application
 
 HERE = Path(__file__).parent
@@ -202,8 +204,7 @@ def landed() -> Callable[[Settings], list[dict[str, Any]]]:
 def running(settings: Settings) -> Iterator[Served]:
     """Serving in a thread of this process."""
     application = Application(settings)
-    port = settings.services.serving_port
-    server = uvicorn.Server(uvicorn.Config(application, port=port, ws="none", lifespan="on", log_config=None))
+    server = uvicorn.Server(server_config(application, settings))
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
@@ -225,6 +226,7 @@ def serve(settings: Settings) -> Iterator[Callable[[], Served]]:
 @pytest.fixture(scope="module")
 def degraded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """Serving without MLflow and without a snapshot, one for a whole module (that must not use `registry`)."""
+    importlib.import_module("mlflow")  # a warning of it, raised in the watch's thread, would leave it half imported
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
         with running(load(environment(tmp_path_factory.mktemp("degraded")))) as serving:

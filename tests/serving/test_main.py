@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -152,6 +153,11 @@ def test_a_raw_user_id_is_in_no_file(
     serving = process()
     waiting(lambda: is_answering(client))
     client.post("/predict", json=SLATE | {"age": 7})
+    event = {"click_id": str(uuid.UUID(int=1)), "impression_id": str(uuid.UUID(int=2))}
+    event |= {"timestamp": "2019-11-30T12:00:00Z", "user_id": "jane.doe@example.org"}
+    assert client.post("/event/click", json=event).status_code == 201
+    assert client.post("/catalog/users", json=[{"user_id": "jane.doe@example.org"}]).status_code == 201
+    client.post("/event/click", json=[event | {"age": 7}, event | {"clicked": "no"}])
     client.post("/predict", content=b'{"user_id": "jane.doe@example.org"', headers={"content-type": "application/json"})
     serving.terminate()
     serving.wait()

@@ -3,7 +3,6 @@ from datetime import UTC, datetime
 
 import pytest
 
-from data_contracts.landing import event_line, parsed_line
 from data_contracts.tables import MODEL_PREDICTIONS
 from serving.predictions import answer, answer_body, records
 from serving.requests import Candidate, PredictRequest
@@ -22,8 +21,8 @@ def test_answer_and_record_hold_the_same_probability_bit_for_bit(probability: fl
     request = PredictRequest("u", CANDIDATES[:1], is_slate=False)
     scored = scores(probability)
     given = answer(request, scored)
-    (record,) = records(request, scored, given, NOON)
-    landed = parsed_line(event_line(record, "segment:1"))["row"]["probability"]
+    (row,) = records(request, scored, given, NOON).rows
+    landed = json.loads(row)["probability"]
     told = json.loads(answer_body(given, is_slate=False))["probability"]
     assert float(told).hex() == float(landed).hex() == probability.hex()
 
@@ -31,11 +30,17 @@ def test_answer_and_record_hold_the_same_probability_bit_for_bit(probability: fl
 def test_a_record_states_every_column_that_is_not_null() -> None:
     request = PredictRequest("u", CANDIDATES, is_slate=True)
     scored = scores(0.1, 0.2)
-    for record in records(request, scored, answer(request, scored), NOON):
-        assert record.table == "model_predictions"
-        assert record.received_at == NOON
-        assert record.row is not None
-        assert {column.name for column in MODEL_PREDICTIONS.event_columns} - set(record.row) == {"propensity"}
+    kept = records(request, scored, answer(request, scored), NOON)
+    assert (kept.table, kept.received_at, len(kept.rows)) == ("model_predictions", NOON, 2)
+    for row in kept.rows:
+        assert {column.name for column in MODEL_PREDICTIONS.event_columns} - set(json.loads(row)) == {"propensity"}
+
+
+def test_an_input_that_is_not_finite_is_no_record() -> None:
+    request = PredictRequest("u", CANDIDATES[:1], is_slate=False)
+    scored = Scores("model", "7", "abc", NOON, "pseudonym", [0.1], [{"position": float("nan")}])
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        records(request, scored, answer(request, scored), NOON)
 
 
 def test_no_id_is_given_twice() -> None:

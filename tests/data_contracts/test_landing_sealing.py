@@ -1,0 +1,109 @@
+"""Landing segments that cannot be cut back or sealed at once: what was acknowledged is sealed later."""
+
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from data_contracts import landing
+from data_contracts.landing import Event, LandingWriter, read_segment
+
+NOON = datetime(2019, 11, 30, 12, tzinfo=UTC)
+
+
+def click(number: int) -> Event:
+    return Event("clicks", NOON, {"click_id": f"c{number}"})
+
+
+def ids(path: Path) -> list[str]:
+    return [line["row"]["click_id"] for line in read_segment(path)]
+
+
+def segments(folder: Path, ending: str = "jsonl") -> list[str]:
+    return sorted(path.name.lstrip("0") for path in folder.glob(f"0*.{ending}"))
+
+
+def test_when_even_cutting_back_fails_the_segment_is_given_up(tmp_path, monkeypatch):
+    writer = LandingWriter(tmp_path, "serving")
+    writer.append([click(1)])
+    write = os.write
+
+    def torn(descriptor: int, content: bytes) -> int:
+        write(descriptor, content[:20])
+        raise OSError(28, "No space left on device")
+
+    def failing(descriptor: int, size: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="No space left"):
+        patch.setattr(os, "write", torn)
+        patch.setattr(os, "ftruncate", failing)
+        writer.append([click(2)])
+    writer.append([click(3)])
+    writer.close()
+    folder = tmp_path / "serving-0"
+    LandingWriter(tmp_path, "serving").close()
+    assert [ids(path) for path in sorted(folder.glob("*.jsonl"))] == [["c1"], ["c3"]]
+
+
+def test_a_segment_that_could_not_be_cut_back_is_recovered_when_the_next_is_looked_at(tmp_path, monkeypatch):
+    writer = LandingWriter(tmp_path, "serving")
+    writer.append([click(1)])
+    write = os.write
+
+    def torn(descriptor: int, content: bytes) -> int:
+        write(descriptor, content[:20])
+        raise OSError(28, "No space left on device")
+
+    def failing(descriptor: int, size: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="No space left"):
+        patch.setattr(os, "write", torn)
+        patch.setattr(os, "ftruncate", failing)
+        writer.append([click(2)])
+    assert segments(tmp_path / "serving-0") == []
+    writer.seal_when_due()
+    assert ids(tmp_path / "serving-0" / "00000000000000000001.jsonl") == ["c1"]
+    writer.close()
+
+
+def test_a_segment_that_could_not_be_sealed_is_sealed_when_it_can_be(tmp_path, monkeypatch):
+    writer = LandingWriter(tmp_path, "serving", limit_seconds=0.0)
+    writer.append([click(1)])
+
+    def failing(self: Path, target: Path) -> None:
+        raise OSError(30, "Read-only file system")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", failing)
+        for _ in range(2):
+            with pytest.raises(OSError, match="Read-only file system"):
+                writer.seal_when_due()
+    writer.append([click(2)])
+    folder = tmp_path / "serving-0"
+    assert (segments(folder), segments(folder, "open")) == ([], ["1.open", "2.open"])
+    writer.seal_when_due()
+    assert (segments(folder), segments(folder, "open")) == (["1.jsonl", "2.jsonl"], [])
+    assert [ids(path) for path in sorted(folder.glob("*.jsonl"))] == [["c1"], ["c2"]]
+    writer.close()
+
+
+def test_a_segment_whose_sealing_could_not_be_synced_is_synced_later(tmp_path, monkeypatch):
+    writer = LandingWriter(tmp_path, "serving")
+    writer.append([click(1)])
+
+    def failing(folder: Path) -> None:
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="Input/output error"):
+        patch.setattr(landing, "_sync_folder", failing)
+        writer.seal()
+    synced = []
+    monkeypatch.setattr(landing, "_sync_folder", synced.append)
+    writer.seal_when_due()
+    writer.seal_when_due()
+    assert synced == [tmp_path / "serving-0"]
+    assert ids(tmp_path / "serving-0" / "00000000000000000001.jsonl") == ["c1"]
+    writer.close()
