@@ -18,6 +18,7 @@ from spark_jobs.session import Lake, run_job
 Counts = Mapping[tuple[str, str], int]
 """Rejections by (table, reason)."""
 REJECTIONS = ", ".join(f"{column.name} {column.type}" for column in REJECTED_EVENTS.columns)
+REFUSED = ("origin", "received_at", "content_hash", "reason")
 KEYED_BY_TIME = [table.name for table in LANDED.values() if "received_at" in table.key]
 
 
@@ -57,12 +58,19 @@ def refinable(lines: DataFrame) -> DataFrame:
     return lines.where(F.col("table_name").isin(list(LANDED))).withColumn("error", error)
 
 
-def refused_now(events: DataFrame) -> DataFrame:
-    """The rejections that today's contract makes of `events`, which are refinable."""
-    refused = events.sparkSession.createDataFrame([], REJECTIONS)
-    for name in sorted(row["table_name"] for row in events.select("table_name").distinct().collect()):
-        checked = with_contract_columns(events.where(F.col("table_name") == name), LANDED[name])
-        refused = refused.unionByName(rejections(checked.where("reason IS NOT NULL"), name))
+def checked(events: DataFrame) -> dict[str, DataFrame]:
+    """What today's contract says of `events`, which are refinable, table by table; to be unpersisted. Kept, since the
+    plan of all its checks would be optimised anew wherever it is used."""
+    names = sorted(row["table_name"] for row in events.select("table_name").distinct().collect())
+    meant = {name: events.where(F.col("table_name") == name) for name in names}
+    return {name: with_contract_columns(rows, LANDED[name]).select(*REFUSED).persist() for name, rows in meant.items()}
+
+
+def refused_now(lake: Lake, judged: Mapping[str, DataFrame]) -> DataFrame:
+    """The rejections that today's contract makes of the `checked` rows."""
+    refused = lake.spark.createDataFrame([], REJECTIONS)
+    for name, rows in judged.items():
+        refused = refused.unionByName(rejections(rows.where("reason IS NOT NULL"), name))
     return refused
 
 
@@ -73,10 +81,7 @@ def counts(rejected: DataFrame) -> dict[tuple[str, str], int]:
 
 def replayed(lake: Lake, table: str = "", reason: str = "", dry_run: bool = False) -> Replay:
     """Refine again what `table` and `reason` choose; with `dry_run` only say what would come of it, as far as the
-    contract says: that an accepted row loses its id to another is known once it is refined.
-
-    What is accepted is in its table before its rejection is taken back, so a run cut short is finished by the next.
-    """
+    contract says: that an accepted row loses its id to another is known once it is refined."""
     rejected, raw = _as_it_is(lake, REJECTED_EVENTS), _as_it_is(lake, RAW_EVENTS)
     before = counts(rejected)
     asked = chosen(rejected, table, reason)
@@ -86,23 +91,27 @@ def replayed(lake: Lake, table: str = "", reason: str = "", dry_run: bool = Fals
     lines = lines_of(raw.where(F.col("received_date") >= F.lit(first_day)), asked)
     gone = asked.alias("rejection").join(lines.alias("line"), on=_is_about(), how="left_anti").count()
     events = refinable(lines).persist()
+    judged = checked(events)
     try:
-        refused = refused_now(events)
+        refused = refused_now(lake, judged)
         known = asked.alias("rejection").join(events.alias("line"), on=_is_about(), how="left_semi")
         over = known.join(refused, on="rejection_id", how="left_anti")
         if dry_run:
             added = refused.join(rejected, on="rejection_id", how="left_anti")
             left = rejected.join(over, on="rejection_id", how="left_anti")
             return Replay(before, counts(left.unionByName(added)), gone)
+        # What is accepted is in its table before its rejection is taken back: a run cut short is finished by the next.
         refine_batch(lake.spark, lake.settings.lake, events)
         _take_back(lake, known.select("rejection_id"), over.select("rejection_id"))
     finally:
-        events.unpersist()
+        for kept in (events, *judged.values()):
+            kept.unpersist()
     return Replay(before, counts(lake.read(REJECTED_EVENTS)), gone)
 
 
 def _as_it_is(lake: Lake, table: Table) -> DataFrame:
     """The table at its present version, also once it has another."""
+    lake.made(table)
     version = lake.spark.sql(f"DESCRIBE HISTORY delta.`{lake.path(table)}` LIMIT 1").collect()[0]["version"]
     return lake.spark.read.format("delta").option("versionAsOf", version).load(lake.path(table))
 
