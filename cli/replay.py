@@ -6,6 +6,7 @@ from rich.table import Table
 from cli.errors import CommandError
 from data_contracts.settings import Settings
 from data_contracts.tables import LANDED
+from spark_jobs.locks import LockError
 from spark_jobs.replay_rejected import Replay, replayed
 from spark_jobs.session import JobError, Lake, connect
 
@@ -20,7 +21,7 @@ def replay(settings: Settings, console: Console, table: str, reason: str, dry_ru
         with console.status("replaying"):
             done = replayed(Lake(session, settings), table, reason, dry_run)
         session.stop()
-    except JobError as error:
+    except (JobError, LockError) as error:
         raise CommandError(str(error)) from None
     show(done, console, dry_run)
 

@@ -9,7 +9,8 @@ from urllib.parse import unquote, urlsplit
 from data_contracts.landing import instant_text
 from data_contracts.schema import Table
 from data_contracts.tables import RAW_EVENTS, TABLE_SIZES, TABLES
-from spark_jobs.raw_retention import expired_days
+from spark_jobs.delta_log import versions
+from spark_jobs.raw_retention import expired_days, require_whole
 from spark_jobs.session import Lake, run_job
 
 SMALL = 4
@@ -26,9 +27,15 @@ def main(lake: Lake, as_of: datetime, arguments: argparse.Namespace) -> str:
     # Else each VACUUM makes two commits, also when it deletes nothing.
     spark.conf.set("spark.databricks.delta.vacuum.logging.enabled", "false")
     named = [TABLES[name] for name in arguments.tables or TABLES]
-    tables = [table for table in named if (lake.settings.lake / table.name / "_delta_log").is_dir()]
-    said = [_maintained(lake, table, as_of) for table in tables]
-    _record(lake, as_of, [size(lake, table, as_of) for table in tables])
+    tables = [table for table in named if versions(lake.settings.lake / table.name)]
+    said, sizes = [], []
+    for table in tables:
+        with lake.writing(table) as was_cut_short:
+            if table is RAW_EVENTS:
+                require_whole(was_cut_short)
+            said.append(_maintained(lake, table, as_of))
+            sizes.append(size(lake, table, as_of))
+    _record(lake, as_of, sizes)
     return "\n".join(said) or "none of the tables is there yet"
 
 
@@ -63,13 +70,12 @@ def _keep_properties(lake: Lake, path: str) -> None:
 def size(lake: Lake, table: Table, as_of: datetime) -> dict[str, Any]:
     """The row of table_sizes for `table` as it is now."""
     path = lake.path(table)
-    version = lake.spark.sql(f"DESCRIBE HISTORY delta.`{path}` LIMIT 1").collect()[0]["version"]
     files = [Path(unquote(urlsplit(uri).path)) for uri in lake.read(table).inputFiles()]
     sizes = [file.stat().st_size for file in files]
     return {
         "table_name": table.name,
         "as_of": as_of,
-        "version": version,
+        "version": versions(Path(path))[-1],
         "files": len(sizes),
         "small_files": sum(file_bytes * SMALL < lake.settings.retention.file_bytes for file_bytes in sizes),
         "size_bytes": sum(sizes),

@@ -8,7 +8,17 @@ from pathlib import Path
 from pyspark.sql import functions as F
 
 from data_contracts.tables import RAW_EVENTS
+from spark_jobs.delta_log import touched_partitions
+from spark_jobs.durability import is_whole_checkpoint
+from spark_jobs.locks import LockError
 from spark_jobs.session import Lake
+
+
+def require_whole(was_cut_short: bool) -> None:
+    """LockError while a load that was cut short is not made good: only load_events knows how, and it must still be told
+    so by the lock that this run gives back."""
+    if was_cut_short:
+        raise LockError("the last load of raw_events was cut short: run load_events first")
 
 
 def expired_days(lake: Lake, as_of: datetime) -> list[date]:
@@ -32,26 +42,15 @@ def unrefined_days(table: Path, checkpoint: Path) -> set[date] | None:
     """The days that got rows after what the refine stream has finished; None when it has not finished its first pass,
     or when the commits since are no longer in the table's log, so that any day may have."""
     done = _finished_before(checkpoint)
-    log = table / "_delta_log"
-    newest = max((int(path.stem) for path in log.glob("*.json") if path.stem.isdigit()), default=-1)
-    if done is None:
-        return None
-    days = set[date]()
-    for version in range(done, newest + 1):
-        commit = log / f"{version:020d}.json"
-        if not commit.exists():
-            return None
-        for line in commit.read_text().splitlines():
-            added = json.loads(line).get("add")
-            if added and added["dataChange"]:
-                days.add(date.fromisoformat(added["partitionValues"]["received_date"]))
-    return days
+    touched = None if done is None else touched_partitions(table, after=done - 1)
+    return None if touched is None else {date.fromisoformat(str(dict(day)["received_date"])) for day in touched}
 
 
 def _finished_before(checkpoint: Path) -> int | None:
-    """The version of raw_events before which the stream has committed every row; None in its first pass."""
-    batches = [int(path.name) for path in (checkpoint / "commits").glob("*") if path.name.isdigit()]
-    if not batches:
+    """The version of raw_events before which the stream has committed every row; None in its first pass, and when its
+    checkpoint is torn."""
+    batches = [int(path.name) for path in (checkpoint / "commits").glob("*") if path.name.isdecimal()]
+    if not batches or not is_whole_checkpoint(checkpoint):
         return None
     # Three lines: the log's own version, the batch's conf, the Delta source's offset.
     offset = json.loads((checkpoint / "offsets" / str(max(batches))).read_text().splitlines()[2])

@@ -13,7 +13,9 @@ from pyspark.sql import functions as F
 
 from data_contracts.labels import DAY
 from data_contracts.tables import RAW_EVENTS
-from spark_jobs.load_events import raw_events
+from spark_jobs.durability import make_durable
+from spark_jobs.load_events import raw_events, with_segment
+from spark_jobs.raw_retention import require_whole
 from spark_jobs.session import JobError, Lake, run_job
 
 PART = 15
@@ -70,12 +72,15 @@ def main(lake: Lake, as_of: datetime, arguments: argparse.Namespace) -> str:
     old = old_segments(landing, time.time() - lake.settings.retention.landing_days * DAY)
     if not old:
         return "landing: no segment is old enough to be released"
-    landed = _by_segment(_lines(lake, old))
-    reasons = unproven(landed, _held(lake, landed))
-    # An empty file gives no line: there is nothing that raw_events could lack.
-    released = [path for path in old if _segment(path) not in reasons]
-    freed = sum(path.stat().st_size for path in released)
-    _delete(released)
+    with lake.writing(RAW_EVENTS) as was_cut_short:
+        require_whole(was_cut_short)
+        landed = _by_segment(raw_events(with_segment(lake.spark.read.text([str(path) for path in old]))))
+        reasons = unproven(landed, _held(lake, landed))
+        # An empty file gives no line: there is nothing that raw_events could lack.
+        released = [path for path in old if _segment(path) not in reasons]
+        freed = sum(path.stat().st_size for path in released)
+        make_durable(lake.settings.lake / RAW_EVENTS.name)
+        _delete(released)
     said = f"landing: {len(released)} segments released, {freed} bytes"
     kept = "".join(f"\n  kept {segment}: {reason}" for segment, reason in sorted(reasons.items()))
     if any(reason != "not loaded" for reason in reasons.values()):
@@ -85,15 +90,6 @@ def main(lake: Lake, as_of: datetime, arguments: argparse.Namespace) -> str:
 
 def _segment(path: Path) -> str:
     return f"{path.parent.name}/{path.name}"
-
-
-def _lines(lake: Lake, segments: Iterable[Path]) -> DataFrame:
-    """What load_events would make of the segments."""
-    text = lake.spark.read.format("text").load([str(path) for path in segments])
-    segment = F.regexp_extract("_metadata.file_path", "[^/]+/[^/]+$", 0)
-    return raw_events(
-        text.select("value", segment.alias("segment"), F.col("_metadata.file_modification_time").alias("sealed_at"))
-    )
 
 
 def _by_segment(rows: DataFrame) -> dict[str, Row]:

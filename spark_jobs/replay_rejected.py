@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -11,14 +12,16 @@ from pyspark.sql import functions as F
 from data_contracts.schema import Table
 from data_contracts.tables import CONTRACT_VERSION, LANDED, RAW_EVENTS, REJECTED_EVENTS
 from spark_jobs.contract import with_contract_columns
+from spark_jobs.delta_log import versions
+from spark_jobs.durability import make_durable
 from spark_jobs.load_events import NO_TABLE
-from spark_jobs.refine_events import SAME_ID, refine_batch, rejections
+from spark_jobs.refine_events import TABLES_WRITTEN, refine_batch
+from spark_jobs.rejections import REFUSED, SAME_ID, rejections
 from spark_jobs.session import Lake, run_job
 
 Counts = Mapping[tuple[str, str], int]
 """Rejections by (table, reason)."""
 REJECTIONS = ", ".join(f"{column.name} {column.type}" for column in REJECTED_EVENTS.columns)
-REFUSED = ("origin", "received_at", "content_hash", "reason")
 KEYED_BY_TIME = [table.name for table in LANDED.values() if "received_at" in table.key]
 
 
@@ -82,38 +85,46 @@ def counts(rejected: DataFrame) -> dict[tuple[str, str], int]:
 def replayed(lake: Lake, table: str = "", reason: str = "", dry_run: bool = False) -> Replay:
     """Refine again what `table` and `reason` choose; with `dry_run` only say what would come of it, as far as the
     contract says: that an accepted row loses its id to another is known once it is refined."""
-    rejected, raw = _as_it_is(lake, REJECTED_EVENTS), _as_it_is(lake, RAW_EVENTS)
-    before = counts(rejected)
-    asked = chosen(rejected, table, reason)
-    first_day = asked.agg(F.to_date(F.min("received_at"))).collect()[0][0]
-    if first_day is None:
-        return Replay(before, before, 0)
-    lines = lines_of(raw.where(F.col("received_date") >= F.lit(first_day)), asked)
-    gone = asked.alias("rejection").join(lines.alias("line"), on=_is_about(), how="left_anti").count()
-    events = refinable(lines).persist()
-    judged = checked(events)
-    try:
-        refused = refused_now(lake, judged)
-        known = asked.alias("rejection").join(events.alias("line"), on=_is_about(), how="left_semi")
-        over = known.join(refused, on="rejection_id", how="left_anti")
-        if dry_run:
-            added = refused.join(rejected, on="rejection_id", how="left_anti")
-            left = rejected.join(over, on="rejection_id", how="left_anti")
-            return Replay(before, counts(left.unionByName(added)), gone)
-        # What is accepted is in its table before its rejection is taken back: a run cut short is finished by the next.
-        refine_batch(lake.spark, lake.settings.lake, events)
-        _take_back(lake, known.select("rejection_id"), over.select("rejection_id"))
-    finally:
-        for kept in (events, *judged.values()):
-            kept.unpersist()
-    return Replay(before, counts(lake.read(REJECTED_EVENTS)), gone)
+    with nullcontext() if dry_run else lake.writing(*TABLES_WRITTEN):
+        rejected, raw = _as_it_is(lake, REJECTED_EVENTS), _as_it_is(lake, RAW_EVENTS)
+        before = counts(rejected)
+        asked = chosen(rejected, table, reason)
+        first_day = asked.agg(F.to_date(F.min("received_at"))).collect()[0][0]
+        if first_day is None:
+            return Replay(before, before, 0)
+        lines = lines_of(raw.where(F.col("received_date") >= F.lit(first_day)), asked)
+        gone = asked.alias("rejection").join(lines.alias("line"), on=_is_about(), how="left_anti").count()
+        events = refinable(lines).persist()
+        judged = checked(events)
+        try:
+            refused = refused_now(lake, judged)
+            known = asked.alias("rejection").join(events.alias("line"), on=_is_about(), how="left_semi")
+            over = known.join(refused, on="rejection_id", how="left_anti")
+            if dry_run:
+                added = refused.join(rejected, on="rejection_id", how="left_anti")
+                left = rejected.join(over, on="rejection_id", how="left_anti")
+                return Replay(before, counts(left.unionByName(added)), gone)
+            _refine(lake, events)
+            _take_back(lake, known.select("rejection_id"), over.select("rejection_id"))
+        finally:
+            for kept in (events, *judged.values()):
+                kept.unpersist()
+        return Replay(before, counts(lake.read(REJECTED_EVENTS)), gone)
+
+
+def _refine(lake: Lake, events: DataFrame) -> None:
+    """What is accepted is on disk before its rejection is taken back: a run cut short is finished by the next."""
+    refine_batch(lake, events, let_bad_batch_through=True)
+    for table in TABLES_WRITTEN:
+        make_durable(lake.settings.lake / table.name)
 
 
 def _as_it_is(lake: Lake, table: Table) -> DataFrame:
     """The table at its present version, also once it has another."""
-    lake.made(table)
-    version = lake.spark.sql(f"DESCRIBE HISTORY delta.`{lake.path(table)}` LIMIT 1").collect()[0]["version"]
-    return lake.spark.read.format("delta").option("versionAsOf", version).load(lake.path(table))
+    held = versions(lake.settings.lake / table.name)
+    if not held:
+        return lake.read(table)
+    return lake.spark.read.format("delta").option("versionAsOf", held[-1]).load(lake.path(table))
 
 
 def _take_back(lake: Lake, replayed: DataFrame, over: DataFrame) -> None:

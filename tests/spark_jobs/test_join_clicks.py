@@ -59,9 +59,9 @@ def test_an_orphan_joins_when_its_impression_does_come(spark):
 
 def test_the_job_counts_again_what_came_late_and_never_goes_back_in_time(lake, landed):
     assert main(lake, NOON, None) == "clicks: 0 joined, 0 waiting, 0 orphaned"
-    refine_batch(lake.spark, lake.settings.lake, landed(Event("clicks", NOON, click(0))))
+    refine_batch(lake, landed(Event("clicks", NOON, click(0))))
     assert main(lake, NOON + timedelta(hours=1), None) == "clicks: 0 joined, 1 waiting, 0 orphaned"
-    refine_batch(lake.spark, lake.settings.lake, landed(Event("ad_impressions", NOON, impression(0))))
+    refine_batch(lake, landed(Event("ad_impressions", NOON, impression(0))))
     assert main(lake, NOON, None) == "clicks: 1 joined, 0 waiting, 0 orphaned"
     (row,) = lake.read(CLICK_JOINS).selectExpr("date", "unix_seconds(as_of) AS as_of", "clicks").collect()
     assert tuple(row) == (date(2026, 1, 10), (NOON + timedelta(hours=1)).timestamp(), 1)

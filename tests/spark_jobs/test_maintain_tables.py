@@ -15,6 +15,7 @@ from spark_jobs.refine_events import refine_batch
 from tests.spark_jobs.conftest import NOON, impression
 
 pytestmark = pytest.mark.spark
+REFINE = Namespace(let_bad_batch_through=False)
 
 
 def maintained(lake, *tables, as_of=NOON):
@@ -25,7 +26,7 @@ def maintained(lake, *tables, as_of=NOON):
 def scattered(lake, landed):
     """Four impressions of one day in four files."""
     for number in range(4):
-        refine_batch(lake.spark, lake.settings.lake, landed(Event("ad_impressions", NOON, impression(number))))
+        refine_batch(lake, landed(Event("ad_impressions", NOON, impression(number))))
     return lake
 
 
@@ -128,7 +129,7 @@ def test_days_of_raw_events_past_their_retention_go_and_the_refinement_goes_on(l
         writer.append([Event("ad_impressions", NOON + timedelta(days=day), impression(day * 1440))])
         writer.seal()
     load_events.main(lake, NOON, None)
-    refine_events.main(lake, NOON, None)
+    refine_events.main(lake, NOON, REFINE)
     for path in lake.settings.landing.glob("*/*.jsonl"):
         path.unlink()
     as_of = datetime(2026, 2, 10, 1, tzinfo=UTC)
@@ -140,5 +141,5 @@ def test_days_of_raw_events_past_their_retention_go_and_the_refinement_goes_on(l
     writer.append([Event("ad_impressions", NOON, impression(7))])
     writer.close()
     load_events.main(lake, NOON, None)
-    assert refine_events.main(lake, NOON, None) == "1 raw events refined"
+    assert refine_events.main(lake, NOON, REFINE) == "1 raw events refined"
     assert lake.read(AD_IMPRESSIONS).count() == 3

@@ -3,12 +3,14 @@ import time
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
 from data_contracts.landing import Event, LandingWriter
 from data_contracts.tables import RAW_EVENTS
 from spark_jobs import load_events
+from spark_jobs.locks import LockError
 from spark_jobs.release_segments import main, old_segments
 from spark_jobs.session import JobError
 from tests.spark_jobs.conftest import NOON, click, impression
@@ -76,6 +78,17 @@ def test_a_load_cut_short_after_its_commit_goes_on_without_the_released_segments
     landed_segments(lake, shown(4))
     load_events.main(lake, NOON, None)
     assert lake.read(RAW_EVENTS).count() == 4
+
+
+def test_after_a_load_that_was_cut_short_nothing_is_released_until_the_next_has_made_it_good(lake):
+    landed_segments(lake, shown(1), shown(2))
+    load_events.main(lake, NOON, None)
+    (lake.settings.home / "locks" / "raw_events").write_text(f"{uuid4()}\n")
+    for _ in range(2):
+        with pytest.raises(LockError, match="the last load of raw_events was cut short: run load_events first"):
+            main(lake, NOON, None)
+    load_events.main(lake, NOON, None)
+    assert main(lake, NOON, None).startswith("landing: 1 segments released")
 
 
 def test_a_young_segment_stays(lake):

@@ -6,8 +6,10 @@ import pytest
 
 from data_contracts.landing import Event
 from data_contracts.tables import AD_IMPRESSIONS, ADS, CONTRACT_VERSION, LANDED, RAW_EVENTS, REJECTED_EVENTS
-from spark_jobs import refine_events, replay_rejected
-from spark_jobs.refine_events import SAME_ID, refine_batch
+from spark_jobs import rejections as rejecting
+from spark_jobs import replay_rejected
+from spark_jobs.refine_events import refine_batch
+from spark_jobs.rejections import SAME_ID
 from spark_jobs.replay_rejected import main, replayed
 from tests.spark_jobs.conftest import NOON, click, impression
 
@@ -27,7 +29,7 @@ def loaded(lake, landed):
     def loaded(*events):
         rows = landed(*events)
         rows.write.format("delta").mode("append").save(lake.path(RAW_EVENTS))
-        refine_batch(lake.spark, lake.settings.lake, rows)
+        refine_batch(lake, rows)
 
     return loaded
 
@@ -39,7 +41,7 @@ def narrow(monkeypatch):
     with monkeypatch.context() as patch:
         patch.setitem(LANDED, "ad_impressions", replace(AD_IMPRESSIONS, columns=tuple(columns)))
         patch.delitem(LANDED, "users")
-        patch.setattr(refine_events, "CONTRACT_VERSION", "1")
+        patch.setattr(rejecting, "CONTRACT_VERSION", "1")
         yield patch
 
 
