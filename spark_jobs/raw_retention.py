@@ -8,7 +8,7 @@ from pathlib import Path
 from pyspark.sql import functions as F
 
 from data_contracts.tables import RAW_EVENTS
-from spark_jobs.delta_log import touched_partitions
+from spark_jobs.delta_log import newest_version, touched_partitions
 from spark_jobs.durability import is_whole_checkpoint
 from spark_jobs.locks import LockError
 from spark_jobs.session import Lake
@@ -42,8 +42,8 @@ def unrefined_days(table: Path, checkpoint: Path) -> set[date] | None:
     """The days that got rows after what the refine stream has finished; None when it has not finished its first pass,
     or when the commits since are no longer in the table's log, so that any day may have."""
     done = _finished_before(checkpoint)
-    touched = None if done is None else touched_partitions(table, after=done - 1)
-    return None if touched is None else {date.fromisoformat(str(dict(day)["received_date"])) for day in touched}
+    touched = None if done is None else touched_partitions(table, done - 1, newest_version(table))
+    return None if touched is None else {date.fromisoformat(str(day["received_date"])) for day in touched}
 
 
 def _finished_before(checkpoint: Path) -> int | None:

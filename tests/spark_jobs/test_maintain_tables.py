@@ -141,5 +141,5 @@ def test_days_of_raw_events_past_their_retention_go_and_the_refinement_goes_on(l
     writer.append([Event("ad_impressions", NOON, impression(7))])
     writer.close()
     load_events.main(lake, NOON, None)
-    assert refine_events.main(lake, NOON, REFINE) == "1 raw events refined"
+    assert refine_events.main(lake, NOON, REFINE) == "refined: ad_impressions +1"
     assert lake.read(AD_IMPRESSIONS).count() == 3
