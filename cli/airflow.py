@@ -1,7 +1,7 @@
 """A client of Airflow's REST API: what it takes to start a DAG's run, follow its tasks and read their logs."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from graphlib import TopologicalSorter
@@ -52,6 +52,14 @@ class Airflow:
         if broken:
             raise CommandError(f"{broken[0]['filename']} cannot be parsed:\n{broken[0]['stack_trace']}")
         return False
+
+    def make_pools(self, names: Iterable[str]) -> None:
+        """One slot each; a pool that is there with another number gets one again."""
+        pools = [{"name": name, "slots": 1, "description": "one writer at a time"} for name in names]
+        action = {"action": "create", "entities": pools, "action_on_existence": "overwrite"}
+        done = self._call("PATCH", "/api/v2/pools", json={"actions": [action]})
+        if errors := done["create"]["errors"]:
+            raise CommandError(f"Airflow did not make the pools: {errors}")
 
     def unpause(self, dag: str) -> None:
         self._call("PATCH", f"/api/v2/dags/{dag}", json={"is_paused": False})

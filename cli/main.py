@@ -137,6 +137,18 @@ def import_(
 
 
 @app.command(rich_help_panel=TABLES)
+def replay(
+    table: Annotated[str, typer.Option("--table", help="Only rejections of this table.")] = "",
+    reason: Annotated[str, typer.Option("--reason", help="Only rejections whose reason contains this text.")] = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Write nothing; show what would come of it.")] = False,
+) -> None:
+    """Refine rejected rows again, once the contract that refused them has changed; a row still refused stays."""
+    from cli.replay import replay
+
+    replay(load(), console(), table, reason, dry_run)
+
+
+@app.command(rich_help_panel=TABLES)
 def docs(
     check: Annotated[bool, typer.Option("--check", help="Write nothing; exit code 1 when the page is stale.")] = False,
 ) -> None:

@@ -1,12 +1,12 @@
 """The only file that knows operators: a job as a task, and how as_of reaches it."""
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
 from airflow.providers.standard.operators.bash import BashOperator
-from airflow.sdk import Asset, Param
+from airflow.sdk import Asset, CronTriggerTimetable, Param
 
 from data_contracts import settings
 from data_contracts.landing import instant_text
@@ -24,24 +24,46 @@ AS_OF = Param(
     pattern=FULL_HOUR,
     title="as of",
     description="Exclusive end of what the run may know, a full hour with its zone, for example "
-    "2019-11-30T23:00:00Z. Empty: that of the run that triggered this one, else the clock's last full hour.",
+    "2019-11-30T23:00:00Z. Empty: that of the run that triggered this one, else the hour the run is scheduled or "
+    "backfilled for, but no later than the clock's last full hour.",
+)
+LET_BAD_BATCH_THROUGH = Param(
+    False,
+    type="boolean",
+    title="let a bad batch through",
+    description="Refine a batch although more of its rows are broken than ingest.worst_rejected_share allows; they "
+    "go to rejected_events.",
 )
 
 
-def job(module: str, outlet: Asset | None = None) -> BashOperator:
-    """`python -m module --as-of ...` as a task. The as_of travels in the environment, never inside the command, and in
-    the event of `outlet`."""
+def job(
+    module: str,
+    outlet: Asset | None = None,
+    *,
+    pool: str = "default_pool",
+    name: str = "",
+    tables: Sequence[str] = (),
+    switch: str = "",
+) -> BashOperator:
+    """`python -m module --as-of ... [tables]` as a task of `pool`. The as_of travels in the environment, never inside
+    the command, and in the event of `outlet`. `switch` names a boolean param that, when true, is a flag of the job."""
 
     def tell_as_of(context: Any, result: Any) -> None:
         if outlet:
             told = context.get("triggering_asset_events")
             context["outlet_events"][outlet].extra["as_of"] = as_of(context["params"], told, context["dag_run"])
 
+    words = [f'exec "{sys.executable}" -m {module} --as-of "$AS_OF"', *tables]
+    environment = {"AS_OF": "{{ as_of(params, triggering_asset_events, dag_run) }}"}
+    if switch:
+        words.append("$SWITCH")
+        environment["SWITCH"] = f"{{{{ '--{switch.replace('_', '-')}' if params.{switch} else '' }}}}"
     return BashOperator(
-        task_id=module.rpartition(".")[2],
-        bash_command=f'exec "{sys.executable}" -m {module} --as-of "$AS_OF"',
-        env={"AS_OF": "{{ as_of(params, triggering_asset_events, dag_run) }}"},
+        task_id=name or module.rpartition(".")[2],
+        bash_command=" ".join(words),
+        env=environment,
         append_env=True,
+        pool=pool,
         outlets=[outlet] if outlet else [],
         post_execute=tell_as_of,
     )
@@ -49,7 +71,8 @@ def job(module: str, outlet: Asset | None = None) -> BashOperator:
 
 def as_of(params: Mapping[str, Any], events: Mapping[Asset, Iterable[Any]] | None, dag_run: Any) -> str:
     """The run's as_of as ISO 8601 text: as asked, else the newest one told by the triggering events, else the last full
-    hour of the stated clock, or before the run was due. The same for every task and try of a run."""
+    hour before what it is scheduled or backfilled for (its logical date; a run by hand has none: when it was due), but
+    none after the clock's own. The same for every task and try of a run."""
     if params.get("as_of"):
         return str(params["as_of"])
     told = [str(event.extra["as_of"]) for many in (events or {}).values() for event in many if "as_of" in event.extra]
@@ -57,7 +80,14 @@ def as_of(params: Mapping[str, Any], events: Mapping[Asset, Iterable[Any]] | Non
         return max(told, key=parsed_instant)
     clock = settings.load().clock
     now = clock.now() if clock.stated else dag_run.run_after
-    return instant_text(now.replace(minute=0, second=0, microsecond=0))
+    asked = min(dag_run.logical_date or dag_run.run_after, now)
+    return instant_text(asked.replace(minute=0, second=0, microsecond=0))
+
+
+def at(cron: str) -> CronTriggerTimetable | None:
+    """The timetable of a cron expression of conf, in UTC; None for "". A DAG that has never run waits for the next time
+    rather than make up for the last one."""
+    return CronTriggerTimetable(cron, timezone="UTC", run_immediately=timedelta(0)) if cron else None
 
 
 EVERY_DAG: dict[str, Any] = {

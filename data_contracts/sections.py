@@ -79,8 +79,12 @@ class Retention:
             raise ValueError(
                 f"vacuum_hours is {self.vacuum_hours}; at least {LEAST_VACUUM_HOURS}, or files in use may be deleted"
             )
-        if min(self.landing_days, self.raw_days, self.log_days) < 0 or self.file_bytes < 1:
-            raise ValueError("landing_days, raw_days and log_days may not be negative, nor file_bytes under 1")
+        if self.log_days * 24 < self.vacuum_hours:
+            raise ValueError(
+                f"log_days is {self.log_days}; Delta keeps its log at least as long as files: {self.vacuum_hours} hours"
+            )
+        if min(self.landing_days, self.raw_days) < 0 or self.file_bytes < 1:
+            raise ValueError("landing_days and raw_days may not be negative, nor file_bytes under 1")
 
 
 @dataclass(frozen=True)

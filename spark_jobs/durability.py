@@ -62,7 +62,7 @@ def is_whole_checkpoint(checkpoint: Path) -> bool:
     """Whether no file of a stream's checkpoint is empty or torn. What is not whole may be thrown away: streams here
     leave out what they find done."""
     entries = [path for name in ("offsets", "commits", "sources") for path in (checkpoint / name).rglob("*")]
-    numbered = [path for path in entries if path.is_file() and _version(path) >= 0]
+    numbered = [path for path in entries if path.is_file() and path.name[0] != "." and _version(path) >= 0]
     done = {path.name for path in numbered if path.parent.name == "commits"}
     planned = {path.name for path in numbered if path.parent.name == "offsets"}
     return done <= planned and all(_is_whole_entry(path.read_bytes()) for path in numbered)

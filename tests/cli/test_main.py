@@ -30,7 +30,7 @@ def clicklake(tmp_path: Path) -> Shell:
 
 def test_help_names_every_command(clicklake: Shell) -> None:
     shown = clicklake("--help").stdout
-    for name in ("start", "run", "stop", "status", "sql", "spark-sql", "import", "docs"):
+    for name in ("start", "run", "stop", "status", "sql", "spark-sql", "import", "replay", "docs"):
         assert f" {name} " in shown
 
 

@@ -6,14 +6,14 @@ import re
 
 from rich.console import Console
 
-from cli.startup import started
+from cli.startup import services_started
 from cli.timings import timings_path
 from tests.cli.conftest import SmallPlatform
 
 
 def test_each_service_is_one_line_with_its_seconds_and_they_are_recorded(small_platform: SmallPlatform) -> None:
     written = io.StringIO()
-    started(small_platform.settings, Console(file=written, width=160))
+    services_started(small_platform.settings, Console(file=written, width=160))
     title, *lines = written.getvalue().splitlines()
     assert title == "services"
     assert sorted(re.sub(r"\d+\.\d", "1.0", line) for line in lines) == [
@@ -25,7 +25,7 @@ def test_each_service_is_one_line_with_its_seconds_and_they_are_recorded(small_p
 
 
 def test_a_second_start_keeps_the_seconds_of_the_first(small_platform: SmallPlatform) -> None:
-    started(small_platform.settings, Console(file=io.StringIO()))
+    services_started(small_platform.settings, Console(file=io.StringIO()))
     recorded = timings_path(small_platform.settings).read_text()
-    started(small_platform.settings, Console(file=io.StringIO()))
+    services_started(small_platform.settings, Console(file=io.StringIO()))
     assert timings_path(small_platform.settings).read_text() == recorded

@@ -161,6 +161,7 @@ def test_an_instant_is_turned_into_utc():
     ("change", "complaint"),
     [
         ("[retention]\nvacuum_hours = 167\n", "retention.vacuum_hours is 167; at least 168"),
+        ("[retention]\nlog_days = 6\n", "retention.log_days is 6; .* at least as long as files: 168 hours"),
         ("[retention]\nraw_days = -1\n", "may not be negative"),
         ("[ingest]\nworst_rejected_share = 1.5\n", "ingest.worst_rejected_share is 1.5, not within 0 and 1"),
         ("[ingest]\nleast_batch_events = 0\n", "must be at least 1"),

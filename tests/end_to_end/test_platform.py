@@ -13,7 +13,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from cli.airflow import Airflow
 from cli.orphans import marked
+from dags.pools import WRITERS
 from data_contracts import lake, registry
 from data_contracts.settings import Settings, load
 from spark_jobs.session import connect
@@ -49,7 +51,8 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     folder = tmp_path_factory.mktemp("platform")
     overlay = folder / "conf.toml"
     ports = "".join(f"{name}_port = {free_port()}\n" for name in ("spark", "airflow", "mlflow", "serving"))
-    overlay.write_text(f"[services]\n{ports}[serving]\nsegment_limit_seconds = 1.0\n")
+    upkeep = '[retention]\nschedule = "0 0 1 1 *"\n'  # not while the test runs
+    overlay.write_text(f"[services]\n{ports}[serving]\nsegment_limit_seconds = 1.0\n{upkeep}")
     temporary = folder / "tmp"
     temporary.mkdir()
     own = {"CLICKLAKE_HOME": str(folder / "home"), "CLICKLAKE_CONF": str(overlay), "TMPDIR": str(temporary)}
@@ -78,6 +81,15 @@ def test_the_first_run_ends_with_a_prediction_the_champions_numbers_a_query_and_
     assert re.search(r"random\W+30000\W+130", said)
     for url in (platform.settings.airflow_url, platform.settings.mlflow_url, platform.settings.serving_url):
         assert url in said
+
+
+def test_each_writer_has_a_pool_of_one_slot_and_maintenance_has_not_started_by_itself(platform):
+    with Airflow(platform.settings) as airflow:
+        pools = airflow._call("GET", "/api/v2/pools")["pools"]
+        maintained = airflow._call("GET", "/api/v2/dags/maintain_tables/dagRuns")["dag_runs"]
+    slots = {pool["name"]: pool["slots"] for pool in pools}
+    assert {name: slots.get(name) for name in WRITERS} == dict.fromkeys(WRITERS, 1)
+    assert maintained == []
 
 
 def test_duckdb_and_spark_sql_count_the_same_60000_impressions_and_287_clicks(platform):
