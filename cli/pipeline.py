@@ -12,6 +12,7 @@ from cli.airflow import Airflow, Task
 from cli.errors import CommandError
 from cli.progress import Board, Row, board
 from cli.timings import record
+from dags.pools import WRITERS
 from data_contracts.settings import Settings
 
 Answer = TypeVar("Answer")
@@ -34,6 +35,7 @@ def run_pipeline(settings: Settings, console: Console) -> None:
     """
     instant = as_of(settings.clock.now())
     with Airflow(settings) as airflow, board(console, f"DAGs as of {instant}") as shown:
+        airflow.make_pools(WRITERS)
         logs = settings.home / "airflow" / "logs"
         for dag in DAGS:
             _until(airflow.knows, dag, otherwise=f"{dag} was not parsed: see {logs}")

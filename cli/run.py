@@ -8,7 +8,7 @@ from cli.importing.import_log import import_log
 from cli.jars import ROOT
 from cli.pipeline import run_pipeline
 from cli.report import show_outcome
-from cli.startup import started
+from cli.startup import services_started
 from cli.timings import record, timed
 from data_contracts.settings import Settings
 
@@ -22,7 +22,7 @@ def run(settings: Settings, console: Console) -> None:
     What was done before is not done again. CommandError on the first stage that fails; the services then stay up.
     """
     began = time.monotonic()
-    started(settings, console)
+    services_started(settings, console)
     tally, seconds = timed(lambda: import_log(settings, MAPPING, [SOURCE], console))
     if tally:
         record(settings, {"import": seconds})

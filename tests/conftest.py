@@ -79,7 +79,8 @@ def spark_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Setting
         server = subprocess.Popen(
             service.command,
             cwd=service.folder,
-            env={**environment(settings), **service.environment},
+            # A JVM that lives for minutes spends more on its best compiler than that gives back.
+            env={**environment(settings), **service.environment, "JAVA_TOOL_OPTIONS": "-XX:TieredStopAtLevel=1"},
             stdout=output,
             stderr=output,
             start_new_session=True,

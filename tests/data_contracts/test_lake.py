@@ -40,6 +40,7 @@ A_CLICK = {
     "origin": "o:1",
     "date": date(2019, 11, 30),
     "is_clock_skewed": None,
+    "id_hash": 7,
 }
 
 

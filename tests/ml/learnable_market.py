@@ -46,6 +46,7 @@ ABSENT = {
     "INT": None,
     "DOUBLE": None,
     "BOOLEAN": None,
+    "BIGINT": 0,
     "MAP<STRING,STRING>": [],
 }
 

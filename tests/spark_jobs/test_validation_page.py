@@ -50,7 +50,7 @@ def text(page: str) -> str:
 
 def test_what_is_met_is_said_with_version_and_rows():
     shown = text(validation_page(run(CLICKS, NOON)))
-    assert "All 10 expectations on 1 tables are met." in shown
+    assert "All 11 expectations on 1 tables are met." in shown
     assert "clicks ✓ 10 met 2026-01-10 12:00 7 12,345" in shown
     assert "✓ met clicked is never null true for a click; false is a stated non-click" in shown
     assert "✓ met the table has the 10 columns of the contract and no other" in shown
@@ -62,7 +62,7 @@ def test_what_is_broken_comes_first_and_is_told_apart_from_what_could_not_run():
         run(LABELS, NOON, state="{}", matures_at="could not run: DIVIDE_BY_ZERO") + run(CLICKS, NOON)
     )
     shown = text(page)
-    assert "2 of 19 expectations are broken, in labels ." in shown
+    assert "2 of 20 expectations are broken, in labels ." in shown
     assert "result column what must hold what the column is ✕ broken state is never null" in shown
     assert "! could not run matures_at is never null DIVIDE_BY_ZERO from when the label may be believed" in shown
     assert page.count("<details open>") == 1
@@ -70,7 +70,7 @@ def test_what_is_broken_comes_first_and_is_told_apart_from_what_could_not_run():
 
 def test_the_newest_run_is_shown_and_the_others_are_its_history():
     page = validation_page(run(CLICKS, ONE) + run(CLICKS, NOON, click_id="{}"))
-    assert "All 10 expectations on 1 tables are met." in text(page)
+    assert "All 11 expectations on 1 tables are met." in text(page)
     assert re.findall(r"<title>(2026.*?)</title>", page) == [
         "2026-01-10 12:00, version 7: 1 of 10 broken",
         "2026-01-10 13:00, version 7: 10 met",
