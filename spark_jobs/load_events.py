@@ -77,8 +77,8 @@ def main(lake: Lake, as_of: datetime, arguments: argparse.Namespace) -> str:
     a run that was cut short nothing is taken on trust, and raw_events itself says which segments it holds."""
     checkpoint = lake.settings.checkpoints / "load_events"
     lake.settings.landing.mkdir(parents=True, exist_ok=True)
-    reached(lake.settings.home, "load_events.plan")
     with lake.writing(RAW_EVENTS) as was_cut_short:
+        reached(lake.settings.home, "load_events.plan")
         if not is_whole_checkpoint(checkpoint):
             was_cut_short = True
             set_aside(checkpoint, lake.settings.home / "damaged")
@@ -88,7 +88,6 @@ def main(lake: Lake, as_of: datetime, arguments: argparse.Namespace) -> str:
             _make_good(lake)
         loaded = lake.count(RAW_EVENTS) - before
         reached(lake.settings.home, "load_events.committed")
-    reached(lake.settings.home, "load_events.durable")
     return f"raw_events: {loaded} lines loaded"
 
 

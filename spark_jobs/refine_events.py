@@ -25,6 +25,8 @@ from spark_jobs.session import JobError, Lake, drain, run_job
 from spark_jobs.steps import reached
 
 ORDER = ("received_at", "content_hash", "origin")
+COMPRESSED = 4
+"""Landing bytes a byte of raw_events, about."""
 TABLES_WRITTEN = (REJECTED_EVENTS, *LANDED.values())
 
 
@@ -164,7 +166,12 @@ def main(lake: Lake, as_of: datetime, arguments: argparse.Namespace) -> str:
     with lake.writing(*TABLES_WRITTEN):
         if not is_whole_checkpoint(checkpoint):
             set_aside(checkpoint, lake.settings.home / "damaged")
-        events = lake.spark.readStream.format("delta").option("ignoreDeletes", "true").load(lake.path(RAW_EVENTS))
+        events = (
+            lake.spark.readStream.format("delta")
+            .option("ignoreDeletes", "true")
+            .option("maxBytesPerTrigger", lake.settings.ingest.batch_bytes // COMPRESSED)
+            .load(lake.path(RAW_EVENTS))
+        )
         stream = events.writeStream.foreachBatch(_batch_refiner(lake.settings, arguments.let_bad_batch_through))
         before = {table: lake.count(table) for table in TABLES_WRITTEN}
         try:

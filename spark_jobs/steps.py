@@ -3,7 +3,7 @@
 import time
 from pathlib import Path
 
-HOLD = "hold_at"
+HOLD, HELD = "hold_at", "held_at"
 
 
 def reached(home: Path, step: str) -> None:
@@ -15,6 +15,6 @@ def reached(home: Path, step: str) -> None:
     except FileNotFoundError:
         return
     if is_held:
-        (home / "held_at").write_text(step)
+        (home / HELD).write_text(step)
         while hold.exists():
             time.sleep(0.02)

@@ -2,9 +2,7 @@
 
 import os
 import shutil
-import signal
 import socket
-import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -23,7 +21,8 @@ os.environ["TZ"] = "UTC"
 time.tzset()
 
 TEST_CONF = Path(__file__).resolve().parent.parent / "conf" / "test.toml"
-SPARK_START_SECONDS = 120
+QUICK_JVM = {"JAVA_TOOL_OPTIONS": "-XX:TieredStopAtLevel=1"}
+"""A JVM that lives for minutes spends more on its best compiler than that gives back."""
 
 
 def free_port() -> int:
@@ -64,43 +63,14 @@ def store(empty_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 @pytest.fixture(scope="session")
 def spark_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     """Settings whose spark_remote has a real Spark Connect server behind it, the one of `make run`."""
-    from cli.services import environment, services
-    from cli.spark_server import write_spark_properties
+    from bench.spark_server import ended, started
 
     home = tmp_path_factory.mktemp("spark")
     overlay = home / "conf.toml"
     overlay.write_text(f'[services]\nspark_port = {free_port()}\nspark_driver_memory = "2g"\n')
     settings = load({"CLICKLAKE_HOME": str(home), "CLICKLAKE_CONF": str(overlay)})
-    service = next(service for service in services(settings) if service.name == "spark")
-    service.folder.mkdir(parents=True, exist_ok=True)
-    write_spark_properties(settings)
-    log = home / "spark.log"
-    with log.open("w") as output:
-        server = subprocess.Popen(
-            service.command,
-            cwd=service.folder,
-            # A JVM that lives for minutes spends more on its best compiler than that gives back.
-            env={**environment(settings), **service.environment, "JAVA_TOOL_OPTIONS": "-XX:TieredStopAtLevel=1"},
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
-        )
+    server = started(settings, QUICK_JVM)
     try:
-        _wait_for_port(settings, server, log)
         yield settings
     finally:
-        os.killpg(server.pid, signal.SIGKILL)
-        server.wait()
-
-
-def _wait_for_port(settings: Settings, server: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + SPARK_START_SECONDS
-    while time.monotonic() < deadline:
-        if server.poll() is not None:
-            break
-        try:
-            socket.create_connection((settings.services.host, settings.services.spark_port), timeout=1).close()
-            return
-        except OSError:
-            time.sleep(0.2)
-    pytest.fail(f"the Spark Connect server did not start:\n{log.read_text()[-4000:]}")
+        ended(server)

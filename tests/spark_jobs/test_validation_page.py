@@ -51,9 +51,9 @@ def text(page: str) -> str:
 def test_what_is_met_is_said_with_version_and_rows():
     shown = text(validation_page(run(CLICKS, NOON)))
     assert "All 11 expectations on 1 tables are met." in shown
-    assert "clicks ✓ 10 met 2026-01-10 12:00 7 12,345" in shown
+    assert "clicks ✓ 11 met 2026-01-10 12:00 7 12,345" in shown
     assert "✓ met clicked is never null true for a click; false is a stated non-click" in shown
-    assert "✓ met the table has the 10 columns of the contract and no other" in shown
+    assert "✓ met the table has the 11 columns of the contract and no other" in shown
     assert "✓ met click_id is unique within the checked rows UUID of the click" in shown
 
 
@@ -72,8 +72,8 @@ def test_the_newest_run_is_shown_and_the_others_are_its_history():
     page = validation_page(run(CLICKS, ONE) + run(CLICKS, NOON, click_id="{}"))
     assert "All 11 expectations on 1 tables are met." in text(page)
     assert re.findall(r"<title>(2026.*?)</title>", page) == [
-        "2026-01-10 12:00, version 7: 1 of 10 broken",
-        "2026-01-10 13:00, version 7: 10 met",
+        "2026-01-10 12:00, version 7: 1 of 11 broken",
+        "2026-01-10 13:00, version 7: 11 met",
     ]
     assert "the last 2 runs" in text(page)
 
