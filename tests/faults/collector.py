@@ -119,7 +119,7 @@ class Ledger:
 
 class Producer(threading.Thread):
     """One connection that posts arrays of `size` events of a table (1: no array), and what was not acknowledged again,
-    until it is told to end."""
+    until it is told to end. Where an answer fails to come, it forgets the one before and sends that again too."""
 
     def __init__(self, collector: Collector, ledger: Ledger, number: int, table: str, size: int) -> None:
         super().__init__(name=f"producer-{number}")
@@ -128,6 +128,7 @@ class Producer(threading.Thread):
         self._events = (_event(table, number, serial) for serial in count())
         self._is_over = threading.Event()
         self.unacknowledged: dict[Identity, Any] = {}
+        self._previous: dict[Identity, Any] = {}
         self.unanswered = 0
 
     def end(self) -> None:
@@ -137,11 +138,13 @@ class Producer(threading.Thread):
 
     def run(self) -> None:
         while not self._is_over.is_set():
-            self.unacknowledged = dict(next(self._events) for _ in range(self._size))
+            events = dict(next(self._events) for _ in range(self._size))
+            self.unacknowledged = dict(events)
             while self.unacknowledged:
                 self._post()
                 if self.unacknowledged and self._is_over.wait(0.005):
                     return
+            self._previous = events
 
     def _post(self) -> None:
         events = list(self.unacknowledged.values())
@@ -154,6 +157,7 @@ class Producer(threading.Thread):
         except (OSError, http.client.HTTPException):
             self._connection.close()
             self.unanswered += 1
+            self.unacknowledged |= self._previous
             return
         items = answer if isinstance(answer, list) else [answer]
         assert {item["status"] for item in items} <= {200, 201, 503}, answer

@@ -2,11 +2,15 @@
 
 import random
 import signal
+from argparse import Namespace
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from deltalake import DeltaTable
 
+from data_contracts.tables import AD_IMPRESSIONS, CLICKS, REJECTED_EVENTS
 from tests.faults.collector import SERVING, Collector, Identity, Ledger, landed, producing
 
 SEED = 20_191_130
@@ -61,3 +65,25 @@ def test_a_collector_that_acknowledges_before_it_writes_loses_events_when_it_is_
     collector = collector_of(BUFFERED)
     killed(collector, ledger, kills=2)
     assert len(ledger.identities() - set(landed(collector.settings))) > 0
+
+
+@pytest.mark.spark
+def test_every_acknowledged_event_is_in_its_table_once_though_it_landed_twice(collector_of, ledger, lake_at):
+    from spark_jobs import load_events, refine_events
+
+    collector = collector_of(SERVING)
+    unacknowledged = killed(collector, ledger, kills=5)
+    assert max(landed(collector.settings).values()) > 1
+    lake = lake_at(collector.settings.home)
+    now = collector.settings.clock.now()
+    load_events.main(lake, now, None)
+    refine_events.main(lake, now, Namespace(let_bad_batch_through=False))
+    found = Counter(
+        (table.name, identity)
+        for table in (AD_IMPRESSIONS, CLICKS)
+        for identity in DeltaTable(lake.path(table)).to_pyarrow_table(columns=[table.key[0]])[0].to_pylist()
+    )
+    assert set(found.values()) == {1}
+    assert ledger.identities() - set(found) == set()
+    assert set(found) - ledger.identities() <= unacknowledged
+    assert lake.read(REJECTED_EVENTS).count() == 0

@@ -17,7 +17,7 @@ def cut_under(disk: Disk, collector: Collector, ledger: Ledger, cuts: int) -> se
     """Load the collector, cut its disk's power, and let it recover, `cuts` times; what was never acknowledged.
 
     An answer that comes after the cut does not count: a sync that is under way when a file system is shut down may call
-    itself good (seen in one of two cuts), but where the power is gone nobody is left to tell it.
+    itself good (that is seen often), but where the power is gone nobody is left to tell it.
     """
     moments, unacknowledged = random.Random(SEED), set()
     for generation in range(cuts):
