@@ -16,6 +16,7 @@ from data_contracts.landing import Event, LandingWriter
 from data_contracts.tables import AD_IMPRESSIONS, RAW_EVENTS
 from spark_jobs import load_events, refine_events
 from spark_jobs.delta_log import added_files, newest_version
+from spark_jobs.durability import is_whole_checkpoint
 from spark_jobs.session import Lake
 from tests.faults.disk import Disk
 from tests.spark_jobs.conftest import NOON, impression
@@ -59,6 +60,9 @@ def test_what_jobs_have_finished_survives_a_power_cut_and_the_next_run_goes_on(d
     assert load_events.main(lake, NOON, None) == "raw_events: 1 lines loaded"
     disk.cut()
     disk.restore()
+    checkpoint = lake.settings.checkpoints / "load_events"
+    assert is_whole_checkpoint(checkpoint)
+    assert sorted(path.name for path in (checkpoint / "commits").glob("[0-9]")) == ["0", "1"]
     assert stored(lake) == (3, ["impression-1", "impression-2"])
     land(lake, 4)
     assert run_jobs(lake) == ("raw_events: 1 lines loaded", "refined: ad_impressions +2")
