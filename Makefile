@@ -6,7 +6,7 @@ CLICKLAKE := .venv/bin/clicklake
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install run stop status sql check test lock
+.PHONY: help install run stop status sql check test soak lock
 
 help: ## Show this help
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -38,6 +38,9 @@ check: install ## All static checks: ruff, mypy, import-linter, the generated pa
 
 test: check ## All checks and all tests
 	$(BIN)/pytest
+
+soak: install ## The long forms of tests: 50 kills, 20 power cuts (minutes; as root)
+	$(BIN)/pytest -m soak
 
 lock: install ## Resolve requirements.in into requirements.lock (network), to be reviewed and committed
 	$(BIN)/uv pip compile --quiet --no-header --python-version 3.11 --generate-hashes requirements.in -o requirements.lock

@@ -2,10 +2,14 @@
 
 `make_durable` syncs what was committed since the last time and notes how far it came; `set_aside_damaged` takes away
 commits after that point that did not survive. What is before it is never touched.
+
+Hadoop writes a file of checksums beside each file, and does not read a file whose checksums are torn.
 """
 
+import contextlib
 import os
 import shutil
+import zlib
 from pathlib import Path
 
 from spark_jobs.delta_log import LOG, DamagedCommitError, added_files, versions
@@ -30,8 +34,9 @@ def make_durable(table: Path) -> None:
         return
     files = {file.path for version in later for file in added_files(table, version) if file.path.exists()}
     folders = {parent for path in files for parent in path.parents if parent.is_relative_to(table)}
-    log = {path for path in (table / LOG).iterdir() if path.name == "_last_checkpoint" or _version(path) > known}
-    for path in sorted(files | log):
+    log = {path for path in (table / LOG).iterdir() if "_last_checkpoint" in path.name or _version(path) > known}
+    sums = {_sums(path) for path in files if _sums(path).exists()}
+    for path in sorted(files | sums | log):
         _sync(path)
     for folder in [*sorted(folders, reverse=True), table / LOG, table, table.parent]:
         _sync(folder)
@@ -40,7 +45,8 @@ def make_durable(table: Path) -> None:
 
 def set_aside_damaged(table: Path, aside: Path) -> list[int]:
     """Moves the first damaged version after the durable one, and all later ones, to `aside`; which they were. They were
-    never told to be done, so whoever wrote them writes again."""
+    never told to be done, so whoever wrote them writes again. The checksums of the others are removed: what they are
+    about has been looked at, and they may be torn."""
     known = durable_version(table)
     later = [version for version in versions(table) if version > known]
     damaged = next((version for version in later if _is_damaged(table, version)), None)
@@ -55,7 +61,18 @@ def set_aside_damaged(table: Path, aside: Path) -> list[int]:
             shutil.move(path, aside / path.name)
         (table / LOG / "_last_checkpoint").unlink(missing_ok=True)  # without it, the log's own files are looked at
         _sync(table / LOG)
+    kept = [path for path in (table / LOG).iterdir() if path.name[0] != "." and _version(path) > known]
+    files = [file.path for version in later if version not in gone for file in added_files(table, version)]
+    for path in kept + files:
+        _sums(path).unlink(missing_ok=True)
     return gone
+
+
+def make_checkpoint_durable(checkpoint: Path) -> None:
+    """Returns once all of a stream's checkpoint is on disk. Spark may still be deleting what it needs no more."""
+    for path in (*checkpoint.rglob("*"), checkpoint, checkpoint.parent, checkpoint.parent.parent):
+        with contextlib.suppress(FileNotFoundError):
+            _sync(path)
 
 
 def is_whole_checkpoint(checkpoint: Path) -> bool:
@@ -65,7 +82,15 @@ def is_whole_checkpoint(checkpoint: Path) -> bool:
     numbered = [path for path in entries if path.is_file() and path.name[0] != "." and _version(path) >= 0]
     done = {path.name for path in numbered if path.parent.name == "commits"}
     planned = {path.name for path in numbered if path.parent.name == "offsets"}
-    return done <= planned and all(_is_whole_entry(path.read_bytes()) for path in numbered)
+    identity = checkpoint / "metadata"
+    if not identity.exists():
+        return not numbered
+    return (
+        done <= planned
+        and identity.read_bytes().rstrip().endswith(b"}")
+        and all(_is_whole_entry(path.read_bytes()) for path in numbered)
+        and all(_agrees_with_sums(path) for path in (*numbered, identity))
+    )
 
 
 def set_aside(checkpoint: Path, aside: Path) -> None:
@@ -94,6 +119,23 @@ def _is_parquet(path: Path, size: int | None = None) -> bool:
             return file.read() == PARQUET_END and size in (None, end)
     except FileNotFoundError:
         return False
+
+
+def _sums(path: Path) -> Path:
+    return path.with_name(f".{path.name}.crc")
+
+
+def _agrees_with_sums(path: Path) -> bool:
+    """Whether a file's checksums, if it has any, are right: "crc", a null byte, how many bytes each is of, and each."""
+    try:
+        sums = _sums(path).read_bytes()
+    except FileNotFoundError:
+        return True
+    content, step = path.read_bytes(), int.from_bytes(sums[4:8])
+    if not step:
+        return False
+    parts = [content[start : start + step] for start in range(0, len(content), step)]
+    return sums[8:] == b"".join(zlib.crc32(part).to_bytes(4) for part in parts)
 
 
 def _version(path: Path) -> int:

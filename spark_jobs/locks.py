@@ -6,10 +6,11 @@ import time
 from pathlib import Path
 
 from pyspark.errors.exceptions.connect import SparkConnectException
-from pyspark.sql import SparkSession
+from pyspark.sql.connect.client import SparkConnectClient
 
 WAIT_SECONDS = 900
 END_SECONDS = 120
+NOT_YET_ENDED = "is not within statuses"  # what a server says that is asked to close what it has just begun to end
 
 
 class LockError(RuntimeError):
@@ -27,7 +28,7 @@ class TableLock:
         folder.mkdir(parents=True, exist_ok=True)
         self._file = os.open(folder / table_name, os.O_RDWR | os.O_CREAT, 0o640)
         self._lock(table_name)
-        self.unfinished = os.read(self._file, 100).decode().strip()
+        self.unfinished = os.read(self._file, 100).decode().partition("\n")[0]
 
     def _lock(self, table_name: str) -> None:
         deadline = time.monotonic() + WAIT_SECONDS
@@ -58,15 +59,29 @@ class TableLock:
 
 
 def end_session(spark_remote: str, session_id: str) -> None:
-    """Ends what runs in another client's session, and the session; LockError when it does not end in time."""
+    """Ends what runs in another client's session, and the session; LockError when it does not end in time.
+
+    It asks as a bare client: a session made here would become the job's own default.
+    """
+    client = SparkConnectClient(f"{spark_remote}/;session_id={session_id}")
     deadline = time.monotonic() + END_SECONDS
     try:
-        session = SparkSession.builder.remote(f"{spark_remote}/;session_id={session_id}").create()
-        while session.interruptAll():
+        while not _has_ended(client):
             if time.monotonic() > deadline:
                 raise LockError(f"the statement of session {session_id} does not end; restart Spark")
             time.sleep(0.2)
-        session.stop()
+    finally:
+        client.close()
+
+
+def _has_ended(client: SparkConnectClient) -> bool:
+    """Interrupts what runs; where nothing does, the session is closed."""
+    try:
+        if client.interrupt_all():
+            return False
+        client.release_session()
     except SparkConnectException as error:
-        if "SESSION_CLOSED" not in str(error):
+        if "SESSION_CLOSED" not in str(error) and NOT_YET_ENDED not in str(error):
             raise
+        return "SESSION_CLOSED" in str(error)
+    return True

@@ -20,7 +20,7 @@ from data_contracts.schema import Table
 from data_contracts.sections import parsed_instant
 from data_contracts.settings import ConfigurationError, Settings, load
 from spark_jobs.delta_log import versions
-from spark_jobs.durability import make_durable, set_aside_damaged
+from spark_jobs.durability import make_checkpoint_durable, make_durable, set_aside_damaged
 from spark_jobs.evolution import ContractChangeError, alterations
 from spark_jobs.locks import LockError, TableLock, end_session
 
@@ -133,8 +133,9 @@ def run_job(main: Callable[[Lake, datetime, argparse.Namespace], str], parser: a
 
 
 def drain(stream: DataStreamWriter, checkpoint: Path, table: str | None = None) -> None:
-    """Run a stream over all that is there now, to its end."""
+    """Run a stream over all that is there now, to its end; what it notes of that is on disk then."""
     stream.option("checkpointLocation", str(checkpoint)).trigger(availableNow=True).start(table).awaitTermination()
+    make_checkpoint_durable(checkpoint)
 
 
 def connect(settings: Settings) -> SparkSession:
