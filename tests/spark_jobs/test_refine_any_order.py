@@ -18,7 +18,7 @@ from spark_jobs.rejections import SAME_ID
 from tests.spark_jobs.conftest import NOON, click, impression
 
 pytestmark = pytest.mark.spark
-EXAMPLES = int(os.environ.get("CLICKLAKE_EXAMPLES", "6"))
+EXAMPLES = int(os.environ.get("CLICKLAKE_EXAMPLES", "3"))
 POSITION_TOO_LOW = "position: below 1"
 
 
