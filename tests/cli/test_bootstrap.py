@@ -78,4 +78,4 @@ def test_make_help_lists_every_target() -> None:
         ["make", "--no-print-directory"], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout
     listed = [line.split()[1] for line in shown.splitlines()]
-    assert listed == ["help", "install", "run", "stop", "status", "sql", "check", "test", "lock"]
+    assert listed == ["help", "install", "run", "stop", "status", "sql", "check", "test", "soak", "lock"]
