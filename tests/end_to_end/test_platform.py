@@ -178,7 +178,7 @@ def test_a_malformed_line_is_rejected_with_its_origin_and_the_good_lines_go_on(p
     ingest(platform)
     connection = lake.open_lake(platform.settings)
     rejected = connection.sql("SELECT origin, reason FROM rejected_events ORDER BY origin").fetchall()
-    assert rejected == [("log.csv:3", "expected 3 fields, found 2"), ("log.csv:4", "timestamp: missing")]
+    assert rejected == [("log.csv:3", "expected 3 fields, found 2"), ("log.csv:4", "timestamp: not a TIMESTAMP")]
     assert counted(platform, "SELECT count(*) FROM ad_impressions WHERE impression_id LIKE 'i-%'") == 1
 
 
