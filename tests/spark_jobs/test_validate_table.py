@@ -38,9 +38,9 @@ def clicks(lake, landed):
 
 
 def test_only_the_partitions_touched_since_the_last_check_are_checked(clicks, landed):
-    assert validate(clicks, HOURS[0]) == "10 expectations on 2 touched rows of 1 tables are met"
+    assert validate(clicks, HOURS[0]) == "11 expectations on 2 touched rows of 1 tables are met"
     refine(clicks, landed, click(2 + DAY), click(3 + DAY))
-    assert validate(clicks, HOURS[1]) == "10 expectations on 3 touched rows of 1 tables are met"
+    assert validate(clicks, HOURS[1]) == "11 expectations on 3 touched rows of 1 tables are met"
     assert results(clicks) == [(True, 1, 2), (True, 2, 3)]
 
 
@@ -55,10 +55,10 @@ def test_a_broken_contract_fails_every_run_until_it_is_mended(clicks, landed):
     again = f"INSERT INTO delta.`{clicks.path(CLICKS)}` SELECT * FROM delta.`{clicks.path(CLICKS)}` WHERE click_id = "
     clicks.spark.sql(f"{again} 'click-1'")
     for hour in HOURS[1:3]:
-        with pytest.raises(JobError, match=r"^1 of 10 expectations are broken: clicks\.click_id: expect_column_values"):
+        with pytest.raises(JobError, match=r"^1 of 11 expectations are broken: clicks\.click_id: expect_column_values"):
             validate(clicks, hour)
     clicks.spark.sql(f"DELETE FROM delta.`{clicks.path(CLICKS)}` WHERE click_id = 'click-1'")
-    assert validate(clicks, HOURS[3]) == "10 expectations on 0 touched rows of 1 tables are met"
+    assert validate(clicks, HOURS[3]) == "11 expectations on 0 touched rows of 1 tables are met"
     (broken,) = clicks.read(VALIDATION_RESULTS).where(f"NOT success AND as_of = '{HOURS[1]}'").collect()
     assert (broken["expectation"], broken["column_name"]) == ("expect_column_values_to_be_unique", "click_id")
     assert (broken["table_version"], broken["rows_checked"]) == (2, 2)
@@ -72,7 +72,7 @@ def test_a_contract_that_has_changed_checks_the_whole_table(clicks):
     validate(clicks, HOURS[0])
     stored = f"delta.`{clicks.path(VALIDATION_RESULTS)}`"
     clicks.spark.sql(f"DELETE FROM {stored} WHERE column_name = 'clicked'")
-    assert validate(clicks, HOURS[1]) == "10 expectations on 2 touched rows of 1 tables are met"
+    assert validate(clicks, HOURS[1]) == "11 expectations on 2 touched rows of 1 tables are met"
 
 
 def test_a_table_without_partitions_is_checked_whole(lake, landed):
@@ -80,7 +80,7 @@ def test_a_table_without_partitions_is_checked_whole(lake, landed):
         ad = Event("ads", NOON, {"ad_id": f"ad-{number}"})
         refine_batch(lake, landed(ad))
         said = validate(lake, HOURS[number], ADS.name)
-        assert said == f"10 expectations on {number} touched rows of 1 tables are met"
+        assert said == f"11 expectations on {number} touched rows of 1 tables are met"
 
 
 def test_tables_are_checked_in_one_pass(clicks):
