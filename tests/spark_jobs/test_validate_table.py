@@ -64,7 +64,7 @@ def test_a_broken_contract_fails_every_run_until_it_is_mended(clicks, landed):
     assert (broken["table_version"], broken["rows_checked"]) == (2, 2)
     assert "click-1" not in "".join(map(str, broken))
     page = (clicks.settings.home / "reports" / "validation.html").read_text()
-    assert "All 10 expectations on 1 tables are met." in page
+    assert "All 11 expectations on 1 tables are met." in page
     assert "click-1" not in page
 
 
@@ -84,7 +84,7 @@ def test_a_table_without_partitions_is_checked_whole(lake, landed):
 
 
 def test_tables_are_checked_in_one_pass(clicks):
-    assert validate(clicks, HOURS[0], "clicks", "users") == "19 expectations on 2 touched rows of 2 tables are met"
+    assert validate(clicks, HOURS[0], "clicks", "users") == "21 expectations on 2 touched rows of 2 tables are met"
     assert validate(clicks, HOURS[0], "clicks", "users") == "2 unchanged tables need no check"
 
 
