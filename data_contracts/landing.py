@@ -14,6 +14,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from data_contracts.disk import sync
 from data_contracts.landing_lines import (
     CHECKSUM_BYTES,
     DamagedLineError,
@@ -125,7 +126,7 @@ class LandingWriter:
         self._number += 1
         file = os.open(self._path("open"), os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o640)
         try:
-            _sync_folder(self._folder)
+            sync(self._folder)
         except OSError:
             os.close(file)
             raise
@@ -169,7 +170,7 @@ class LandingWriter:
         try:
             if self._size:
                 path.rename(path.with_suffix(".jsonl"))
-                _sync_folder(self._folder)
+                sync(self._folder)
             else:
                 path.unlink()
         except OSError:
@@ -189,7 +190,7 @@ def _claimed_slot(landing: Path, name: str) -> tuple[Path, int]:
             os.close(lock)
             slot += 1
             continue
-        _sync_folder(landing)
+        sync(landing)
         return folder, lock
 
 
@@ -197,7 +198,7 @@ def _recover(path: Path) -> None:
     """Cut an abandoned segment after its last whole line and seal it; one without any is removed. A damaged line before
     that stays for the load to report: what follows it was acknowledged. One that is sealed by now is left alone."""
     if not path.exists():
-        _sync_folder(path.parent)
+        sync(path.parent)
         return
     content = path.read_bytes()
     end = good = 0
@@ -213,12 +214,4 @@ def _recover(path: Path) -> None:
         file.truncate(good)
         os.fsync(file.fileno())
     path.rename(path.with_suffix(".jsonl"))
-    _sync_folder(path.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync(path.parent)

@@ -7,6 +7,8 @@ import os
 import secrets
 from pathlib import Path
 
+from data_contracts.disk import sync
+
 KEY_BYTES = 32
 PURPOSE = b"user/v1"
 
@@ -41,8 +43,4 @@ def _make_key(path: Path) -> None:
             path.hardlink_to(unfinished)
     finally:
         unfinished.unlink(missing_ok=True)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    sync(path.parent)

@@ -12,6 +12,7 @@ import shutil
 import zlib
 from pathlib import Path
 
+from data_contracts.disk import replace_whole, sync
 from spark_jobs.delta_log import LOG, DamagedCommitError, added_files, versions
 
 NOTE = "durable_version"
@@ -37,10 +38,10 @@ def make_durable(table: Path) -> None:
     log = {path for path in (table / LOG).iterdir() if "_last_checkpoint" in path.name or _version(path) > known}
     sums = {_sums(path) for path in files if _sums(path).exists()}
     for path in sorted(files | sums | log):
-        _sync(path)
+        sync(path)
     for folder in [*sorted(folders, reverse=True), table / LOG, table, table.parent]:
-        _sync(folder)
-    _note(table, later[-1])
+        sync(folder)
+    replace_whole(table / LOG / NOTE, str(later[-1]))
 
 
 def set_aside_damaged(table: Path, aside: Path) -> list[int]:
@@ -60,7 +61,7 @@ def set_aside_damaged(table: Path, aside: Path) -> list[int]:
         for path in moved:
             shutil.move(path, aside / path.name)
         (table / LOG / "_last_checkpoint").unlink(missing_ok=True)  # without it, the log's own files are looked at
-        _sync(table / LOG)
+        sync(table / LOG)
     kept = [path for path in (table / LOG).iterdir() if path.name[0] != "." and _version(path) > known]
     files = [file.path for version in later if version not in gone for file in added_files(table, version)]
     for path in kept + files:
@@ -72,7 +73,7 @@ def make_checkpoint_durable(checkpoint: Path) -> None:
     """Returns once all of a stream's checkpoint is on disk. Spark may still be deleting what it needs no more."""
     for path in (*checkpoint.rglob("*"), checkpoint, checkpoint.parent, checkpoint.parent.parent):
         with contextlib.suppress(FileNotFoundError):
-            _sync(path)
+            sync(path)
 
 
 def is_whole_checkpoint(checkpoint: Path) -> bool:
@@ -142,22 +143,3 @@ def _version(path: Path) -> int:
     """The number that the name of a file of a log starts with; -1 when it does not."""
     number = path.name.removeprefix(".").partition(".")[0]
     return int(number) if number.isdecimal() else -1
-
-
-def _note(table: Path, version: int) -> None:
-    note = table / LOG / NOTE
-    unfinished = note.with_suffix(f".{os.getpid()}")
-    with unfinished.open("w") as file:
-        file.write(str(version))
-        file.flush()
-        os.fsync(file.fileno())
-    unfinished.rename(note)
-    _sync(note.parent)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

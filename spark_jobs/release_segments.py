@@ -1,7 +1,6 @@
 """Landing segments that raw_events is proven to hold, line for line, are deleted once they are old enough."""
 
 import argparse
-import os
 import time
 from collections import defaultdict
 from collections.abc import Iterable
@@ -11,6 +10,7 @@ from pathlib import Path
 from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
 
+from data_contracts.disk import sync
 from data_contracts.labels import DAY
 from data_contracts.tables import RAW_EVENTS
 from spark_jobs.durability import make_durable
@@ -111,11 +111,7 @@ def _delete(segments: Iterable[Path]) -> None:
     for folder, paths in by_folder.items():
         for path in paths:
             path.unlink()
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        sync(folder)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,13 @@
 """What an import has written so far, on disk: one that was cut off goes on after it, a whole one is not redone."""
 
 import json
-import os
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from cli.importing.mapped_rows import Judged
+from data_contracts.disk import replace_whole
 
 REASONS_LIMIT = 100
 OTHER_REASONS = "other reasons"
@@ -54,14 +54,4 @@ def read_tally(file: Path) -> Tally | None:
 def write_tally(file: Path, tally: Tally) -> None:
     """Makes it known in one step that survives a power cut."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = file.with_suffix(f".{os.getpid()}")
-    with unfinished.open("w") as content:
-        json.dump(vars(tally), content)
-        content.flush()
-        os.fsync(content.fileno())
-    unfinished.rename(file)
-    folder = os.open(file.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    replace_whole(file, json.dumps(vars(tally)))

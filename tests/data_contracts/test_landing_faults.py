@@ -203,7 +203,7 @@ def test_a_segment_whose_folder_cannot_be_synced_is_not_written_to_with_an_old_s
         raise OSError(5, "Input/output error")
 
     with monkeypatch.context() as patch, pytest.raises(OSError, match="Input/output error"):
-        patch.setattr(landing, "_sync_folder", failing)
+        patch.setattr(landing, "sync", failing)
         writer.append([click(3)])
     writer.append([click(4)])
     writer.close()

@@ -98,10 +98,10 @@ def test_a_segment_whose_sealing_could_not_be_synced_is_synced_later(tmp_path, m
         raise OSError(5, "Input/output error")
 
     with monkeypatch.context() as patch, pytest.raises(OSError, match="Input/output error"):
-        patch.setattr(landing, "_sync_folder", failing)
+        patch.setattr(landing, "sync", failing)
         writer.seal()
     synced = []
-    monkeypatch.setattr(landing, "_sync_folder", synced.append)
+    monkeypatch.setattr(landing, "sync", synced.append)
     writer.seal_when_due()
     writer.seal_when_due()
     assert synced == [tmp_path / "serving-0"]
