@@ -3,6 +3,7 @@
 import contextlib
 import os
 import re
+import select
 import signal
 import threading
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from data_contracts.lake import open_lake
 from data_contracts.settings import Settings
 from data_contracts.table_history import HistoryError
 
+AGAIN_SECONDS = 0.1
 HINTS = ("Did you mean", "Candidate bindings")
 PASSED_ON = re.compile(r"^.*get_next failed\(\):(?: IOError:)* ")
 COMMENTS = r"(?:\s|--[^\n]*\n|/\*.*?\*/)*"
@@ -35,12 +37,12 @@ def _answered(
     settings: Settings, at: datetime | None, statement: str, rows: int | None
 ) -> Iterator[pa.RecordBatchReader]:
     try:
-        with contextlib.closing(open_lake(settings, at)) as lake:
+        with _interruptible() as opened, contextlib.closing(open_lake(settings, at)) as lake:
+            opened.append(lake)
             # A table that is not there would otherwise be looked for among this program's variables.
             lake.execute("SET python_enable_replacements = false")
             _require_reading(lake, statement)
-            with _interruptible(lake):
-                yield lake.sql(statement).to_arrow_reader(BATCH_ROWS)
+            yield lake.sql(statement).to_arrow_reader(BATCH_ROWS)
     except HistoryError as error:
         raise CommandError(str(error)) from None
     except (duckdb.Error, OSError, RuntimeError) as error:
@@ -53,20 +55,27 @@ def _answered(
 
 
 @contextlib.contextmanager
-def _interruptible(lake: duckdb.DuckDBPyConnection) -> Iterator[None]:
-    """Ctrl-C ends what is computed. Python would hear of it only when DuckDB returns, which may be in hours."""
+def _interruptible() -> Iterator[list[duckdb.DuckDBPyConnection]]:
+    """Ctrl-C ends what the connections in the list compute. Python would hear of it only when DuckDB returns, which may
+    be in hours, and not at all where it comes while DuckDB imports something."""
+    opened: list[duckdb.DuckDBPyConnection] = []
     heard, told = os.pipe()
     os.set_blocking(told, False)
     before = signal.set_wakeup_fd(told, warn_on_full_buffer=False)
 
     def listen() -> None:
-        while (byte := os.read(heard, 1)) and byte[0] == signal.SIGINT:
-            lake.interrupt()
+        # DuckDB forgets an interruption that comes before it has begun to compute, so it is told until it has ended.
+        is_asked = False
+        while not select.select([heard], [], [], AGAIN_SECONDS if is_asked else None)[0] or (byte := os.read(heard, 1)):
+            is_asked = is_asked or byte[0] == signal.SIGINT
+            for lake in opened if is_asked else ():
+                with contextlib.suppress(duckdb.Error):  # it is closed by now
+                    lake.interrupt()
 
     listener = threading.Thread(target=listen, daemon=True)
     listener.start()
     try:
-        yield
+        yield opened
     finally:
         signal.set_wakeup_fd(before)
         os.close(told)

@@ -1,5 +1,8 @@
 """DuckDB over the lake, as a person meets it."""
 
+import contextlib
+import os
+import signal
 from collections.abc import Callable
 
 import pytest
@@ -7,6 +10,7 @@ import pytest
 from cli.errors import CommandError
 from cli.report import CTR_BY_VARIANT
 from cli.sql import duckdb_engine
+from data_contracts.lake import open_lake
 from data_contracts.sections import parsed_instant
 from data_contracts.settings import Settings
 from tests.cli.small_lake import write_lake
@@ -94,3 +98,18 @@ def test_an_instant_before_the_lake_is_one_line(settings: Settings) -> None:
 
 def test_the_query_that_a_run_ends_with_reads_an_empty_lake(rows) -> None:
     assert rows(CTR_BY_VARIANT) == []
+
+
+def test_ctrl_c_that_is_lost_while_the_lake_is_opened_ends_the_statement_all_the_same(
+    rows: Callable[[str], list[dict]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """DuckDB takes it for a module that cannot be imported."""
+
+    def opened(*arguments):
+        with contextlib.suppress(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+        return open_lake(*arguments)
+
+    monkeypatch.setattr("cli.sql.open_lake", opened)
+    with pytest.raises(KeyboardInterrupt):
+        rows("SELECT sum(a.range * b.range) FROM range(100000) a, range(100000) b")
