@@ -148,6 +148,20 @@ def _rules(column: Column) -> str:
     return f" ({'; '.join(rules)})" if rules else ""
 
 
+def limits(column: Column, value: str) -> list[tuple[str, str]]:
+    """What the contract says of the values of a column: SQL conditions on `value`, which every engine reads the same,
+    true for a value that keeps them and null for a null; and what is wrong with another, in words."""
+    rules = []
+    if column.minimum is not None:
+        rules.append((f"{value} >= {column.minimum!r}", f"below {column.minimum:g}"))
+    if column.maximum is not None:
+        rules.append((f"{value} <= {column.maximum!r}", f"above {column.maximum:g}"))
+    if column.allowed:
+        accepted = ", ".join(map(quoted, column.allowed))
+        rules.append((f"{value} IN ({accepted})", f"not one of {', '.join(column.allowed)}"))
+    return rules
+
+
 def quoted(text: str) -> str:
     """`text` as an SQL string literal."""
     return "'" + text.replace("'", "''") + "'"

@@ -28,6 +28,11 @@ class Column:
     maximum: float | None = None
     allowed: tuple[str, ...] = ()
 
+    @property
+    def is_required(self) -> bool:
+        """Whether a row must state it."""
+        return not self.nullable and self.default is None
+
 
 @dataclass(frozen=True)
 class Table:

@@ -8,7 +8,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from data_contracts.landed_tables import CLOCK_SKEW, IS_CLOCK_SKEWED
-from data_contracts.render import quoted
+from data_contracts.render import limits
 from data_contracts.schema import Column, Table
 
 STATED = "stated"
@@ -67,13 +67,6 @@ def _rules(column: Column) -> list[tuple[str, str]]:
     The column itself is the typed value, before its default."""
     stated, value = _stated(column), f"`{column.name}`"
     rules = [(f"({stated} IS NULL OR {value} IS NOT NULL)", f"not a {column.type}")]
-    if not column.nullable and column.default is None:
+    if column.is_required:
         rules.append((f"{stated} IS NOT NULL", "missing"))
-    if column.minimum is not None:
-        rules.append((f"({value} IS NULL OR {value} >= {column.minimum:g})", f"below {column.minimum:g}"))
-    if column.maximum is not None:
-        rules.append((f"({value} IS NULL OR {value} <= {column.maximum:g})", f"above {column.maximum:g}"))
-    if column.allowed:
-        accepted = ", ".join(map(quoted, column.allowed))
-        rules.append((f"({value} IS NULL OR {value} IN ({accepted}))", f"not one of {', '.join(column.allowed)}"))
-    return rules
+    return rules + [(f"({value} IS NULL OR {limit})", words) for limit, words in limits(column, value)]

@@ -180,7 +180,7 @@ def _columns(where: str, table: Table, columns: Dictionary[str, str]) -> Diction
         if name not in known:
             raise MappingError(f"{where}.columns.{name}: no column of {table.name}; known: {', '.join(known)}")
     for name, column in known.items():
-        if name not in columns and not column.nullable and column.default is None:
+        if name not in columns and column.is_required:
             raise MappingError(f"{where}.columns: {name} is missing, and {table.name} has no default for it")
     return columns
 

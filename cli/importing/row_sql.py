@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from cli.importing.line_sql import LineQuery
 from cli.importing.rows import LINE_NUMBER
-from data_contracts.render import quoted
+from data_contracts.render import limits, quoted
 from data_contracts.schema import Column
 
 FIRST_INSTANT, LAST_INSTANT = "0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999999Z"
@@ -72,19 +72,12 @@ def _mistakes(value: Value, place: int) -> str:
 
 def _breaches(value: Value, place: int) -> list[str]:
     """The contract's rules as refine_events words them; a row that breaks one is refused there."""
-    column, rules = value.column, []
+    column = value.column
     if column is None:
         return []
-    if not column.nullable and column.default is None:
-        rules.append((f"t{place} IS NULL", "missing"))
-    if column.minimum is not None:
-        rules.append((f"t{place} < {column.minimum!r}", f"below {column.minimum:g}"))
-    if column.maximum is not None:
-        rules.append((f"t{place} > {column.maximum!r}", f"above {column.maximum:g}"))
-    if column.allowed:
-        accepted = ", ".join(quoted(value) for value in column.allowed)
-        rules.append((f"t{place} NOT IN ({accepted})", f"not one of {', '.join(column.allowed)}"))
-    return [f"CASE WHEN {rule} THEN {quoted(f'{column.name}: {words}')} END" for rule, words in rules]
+    rules = [(f"t{place} IS NOT NULL", "missing")] if column.is_required else []
+    rules += limits(column, f"t{place}")
+    return [f"CASE WHEN NOT ({rule}) THEN {quoted(f'{column.name}: {words}')} END" for rule, words in rules]
 
 
 def _reasons(parts: Sequence[str]) -> str:
