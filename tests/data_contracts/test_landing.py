@@ -3,7 +3,6 @@
 import os
 import threading
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -11,20 +10,7 @@ from hypothesis import strategies as st
 
 from data_contracts import landing
 from data_contracts.landing import DamagedLineError, EncodedRows, Event, LandingWriter, event_line, read_segment
-
-NOON = datetime(2019, 11, 30, 12, tzinfo=UTC)
-
-
-def click(number: int) -> Event:
-    return Event("clicks", NOON, {"click_id": f"c{number}"})
-
-
-def ids(path: Path) -> list[str]:
-    return [line["row"]["click_id"] for line in read_segment(path)]
-
-
-def segments(folder: Path, ending: str = "jsonl") -> list[str]:
-    return sorted(path.name.lstrip("0") for path in folder.glob(f"0*.{ending}"))
+from tests.data_contracts.click_segments import NOON, click, ids, segments
 
 
 @given(cut=st.integers(1, 10_000))

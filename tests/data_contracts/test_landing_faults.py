@@ -4,27 +4,13 @@ import os
 import signal
 import subprocess
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from data_contracts import landing
-from data_contracts.landing import DamagedLineError, Event, LandingWriter, event_line, read_segment
-
-NOON = datetime(2019, 11, 30, 12, tzinfo=UTC)
-
-
-def click(number: int) -> Event:
-    return Event("clicks", NOON, {"click_id": f"c{number}"})
-
-
-def ids(path: Path) -> list[str]:
-    return [line["row"]["click_id"] for line in read_segment(path)]
-
-
-def segments(folder: Path, ending: str = "jsonl") -> list[str]:
-    return sorted(path.name.lstrip("0") for path in folder.glob(f"0*.{ending}"))
+from data_contracts.landing import DamagedLineError, LandingWriter, event_line, read_segment
+from tests.data_contracts.click_segments import click, ids, segments
 
 
 def child(code: str, *arguments: str, **kwargs) -> subprocess.Popen:

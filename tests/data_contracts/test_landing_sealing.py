@@ -1,32 +1,20 @@
 """Landing segments that cannot be cut back or sealed at once: what was acknowledged is sealed later."""
 
 import os
-from datetime import UTC, datetime
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from data_contracts import landing
-from data_contracts.landing import Event, LandingWriter, read_segment
-
-NOON = datetime(2019, 11, 30, 12, tzinfo=UTC)
-
-
-def click(number: int) -> Event:
-    return Event("clicks", NOON, {"click_id": f"c{number}"})
+from data_contracts.landing import LandingWriter
+from tests.data_contracts.click_segments import click, ids, segments
 
 
-def ids(path: Path) -> list[str]:
-    return [line["row"]["click_id"] for line in read_segment(path)]
-
-
-def segments(folder: Path, ending: str = "jsonl") -> list[str]:
-    return sorted(path.name.lstrip("0") for path in folder.glob(f"0*.{ending}"))
-
-
-def test_when_even_cutting_back_fails_the_segment_is_given_up(tmp_path, monkeypatch):
-    writer = LandingWriter(tmp_path, "serving")
-    writer.append([click(1)])
+@contextmanager
+def disk_that_tears(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A write is cut short, and so may not be cut back."""
     write = os.write
 
     def torn(descriptor: int, content: bytes) -> int:
@@ -36,9 +24,16 @@ def test_when_even_cutting_back_fails_the_segment_is_given_up(tmp_path, monkeypa
     def failing(descriptor: int, size: int) -> None:
         raise OSError(5, "Input/output error")
 
-    with monkeypatch.context() as patch, pytest.raises(OSError, match="No space left"):
+    with monkeypatch.context() as patch:
         patch.setattr(os, "write", torn)
         patch.setattr(os, "ftruncate", failing)
+        yield
+
+
+def test_when_even_cutting_back_fails_the_segment_is_given_up(tmp_path, monkeypatch):
+    writer = LandingWriter(tmp_path, "serving")
+    writer.append([click(1)])
+    with disk_that_tears(monkeypatch), pytest.raises(OSError, match="No space left"):
         writer.append([click(2)])
     writer.append([click(3)])
     writer.close()
@@ -50,18 +45,7 @@ def test_when_even_cutting_back_fails_the_segment_is_given_up(tmp_path, monkeypa
 def test_a_segment_that_could_not_be_cut_back_is_recovered_when_the_next_is_looked_at(tmp_path, monkeypatch):
     writer = LandingWriter(tmp_path, "serving")
     writer.append([click(1)])
-    write = os.write
-
-    def torn(descriptor: int, content: bytes) -> int:
-        write(descriptor, content[:20])
-        raise OSError(28, "No space left on device")
-
-    def failing(descriptor: int, size: int) -> None:
-        raise OSError(5, "Input/output error")
-
-    with monkeypatch.context() as patch, pytest.raises(OSError, match="No space left"):
-        patch.setattr(os, "write", torn)
-        patch.setattr(os, "ftruncate", failing)
+    with disk_that_tears(monkeypatch), pytest.raises(OSError, match="No space left"):
         writer.append([click(2)])
     assert segments(tmp_path / "serving-0") == []
     writer.seal_when_due()
