@@ -21,8 +21,15 @@ os.environ["TZ"] = "UTC"
 time.tzset()
 
 TEST_CONF = Path(__file__).resolve().parent.parent / "conf" / "test.toml"
-QUICK_JVM = {"JAVA_TOOL_OPTIONS": "-XX:TieredStopAtLevel=1"}
-"""A JVM that lives for minutes spends more on its best compiler than that gives back."""
+QUICK_JVM = "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m"
+"""A JVM that lives for minutes spends more on its best compiler than that gives back. Without it the JVM would reserve
+48 MB for compiled code, which Spark fills in a minute: then it has no room for what it must compile, and stops."""
+SMALL_DATA = "".join(
+    f" -Dspark.sql.{setting}"
+    for setting in ("codegen.wholeStage=false", "codegen.factoryMode=NO_CODEGEN", "adaptive.enabled=false")
+)
+"""A few rows a statement: compiling a plan, and planning it again half-way, take longer than running it. The tests that
+start a platform or a server of their own have the platform's settings."""
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -78,7 +85,7 @@ def spark_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Setting
     overlay = home / "conf.toml"
     overlay.write_text(f'[services]\nspark_port = {free_port()}\nspark_driver_memory = "2g"\n')
     settings = load({"CLICKLAKE_HOME": str(home), "CLICKLAKE_CONF": str(overlay)})
-    server = started(settings, QUICK_JVM)
+    server = started(settings, {"JAVA_TOOL_OPTIONS": QUICK_JVM + SMALL_DATA})
     try:
         yield settings
     finally:

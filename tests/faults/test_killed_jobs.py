@@ -23,7 +23,8 @@ from tests.spark_jobs.conftest import NOON, click, impression
 
 pytestmark = pytest.mark.spark
 ROOT = Path(__file__).resolve().parents[2]
-PATIENCE_SECONDS = 120
+JAVA = {"JAVA_TOOL_OPTIONS": QUICK_JVM}
+PATIENCE_SECONDS = 300
 WHILE_WRITING = "while writing"
 STEPS = (
     ("load_events", "load_events.plan"),
@@ -75,11 +76,19 @@ class Platform:
 
     def done(self, name: str) -> None:
         with self.job(name) as job:
-            assert job.wait(PATIENCE_SECONDS) == 0, self.log.read_text()
+            try:
+                job.wait(PATIENCE_SECONDS)
+            except subprocess.TimeoutExpired:
+                pytest.fail(f"{name} does not end:\n{self.words()}")
+            assert job.returncode == 0, self.words()
+
+    def words(self) -> str:
+        """What the job said, and the end of what its server did."""
+        return self.log.read_text() + (self.server_settings.home / "spark.log").read_text()[-4000:]
 
     def kill_server(self) -> None:
         ended(self.server)
-        self.server = started(self.server_settings, QUICK_JVM)
+        self.server = started(self.server_settings, JAVA)
 
     def tables(self) -> dict[str, list[tuple]]:
         with open_lake(self.settings) as lake:
@@ -95,7 +104,7 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     overlay = folder / "conf.toml"
     overlay.write_text(f"[services]\nspark_port = {free_port()}\n")
     settings = load({"CLICKLAKE_HOME": str(folder), "CLICKLAKE_CONF": str(overlay)})
-    platform = Platform(settings, overlay, started(settings, QUICK_JVM), settings)
+    platform = Platform(settings, overlay, started(settings, JAVA), settings)
     try:
         yield platform
     finally:
