@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import socket
 import time
 from collections.abc import Iterator
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 # Spark Connect's collect gives local times, naive: wherever the tests run, local is UTC.
 os.environ["TZ"] = "UTC"
 time.tzset()
+# A shell that runs the tests in the background has them ignore Ctrl-C, and so would all that they start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 TEST_CONF = Path(__file__).resolve().parent.parent / "conf" / "test.toml"
 QUICK_JVM = "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m"
