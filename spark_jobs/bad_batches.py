@@ -19,7 +19,7 @@ class BadBatchError(ValueError):
 
 @dataclass(frozen=True)
 class CheckedRows:
-    """Rows of a batch with their `reason`, kept by Spark until unpersisted: how many, and how many have a reason."""
+    """Rows of a batch with their `reason`, kept by Spark: how many, and how many have a reason."""
 
     rows: DataFrame
     total: int
@@ -27,7 +27,8 @@ class CheckedRows:
 
 
 def counted(rows: DataFrame) -> CheckedRows:
-    kept = rows.persist()
+    """Kept row by row: to bring them into columns costs more than the few times that they are read."""
+    kept = rows.localCheckpoint()
     count = kept.agg(F.count("*").alias("total"), F.count("reason").alias("broken")).collect()[0]
     return CheckedRows(kept, count["total"], count["broken"])
 

@@ -58,8 +58,6 @@ def refine_batch(lake: Lake, events: DataFrame, let_bad_batch_through: bool = Fa
         refuse(lake, rejections(batch.rows, "unknown"))
     for table, batch in checked.items():
         _refine_table(lake, table, batch)
-    for batch in (*checked.values(), *unusable):
-        batch.rows.unpersist()
 
 
 def _checked(events: DataFrame, table: Table) -> DataFrame:
@@ -79,7 +77,7 @@ def _refine_table(lake: Lake, table: Table, batch: CheckedRows) -> None:
     """
     accepted = batch.rows.where("reason IS NULL").select(*table.column_names)
     broken = batch.rows.where("reason IS NOT NULL").select(*REFUSED)
-    contested = _contested(lake, table, accepted).persist()
+    contested = _contested(lake, table, accepted).localCheckpoint()
     if contested.isEmpty():
         if batch.broken:
             refuse(lake, rejections(broken, table.name))
@@ -87,15 +85,18 @@ def _refine_table(lake: Lake, table: Table, batch: CheckedRows) -> None:
             _append(lake, table, accepted)
     else:
         _settle(lake, table, accepted, broken, contested)
-    contested.unpersist()
 
 
 def _settle(lake: Lake, table: Table, accepted: DataFrame, broken: DataFrame, contested: DataFrame) -> None:
-    """Rank the rows of contested ids with those that the table holds; the others go in as they are."""
+    """Rank the rows of contested ids with those that the table holds; the others go in as they are.
+
+    What is read from the table is kept as a checkpoint: anything else that is kept of a table, Spark would make anew
+    with each write to it.
+    """
     by_id = F.broadcast(contested.select("id_hash"))
     arriving = accepted.join(by_id, on="id_hash", how="left_semi").withColumn("is_stored", F.lit(False))
     stored = _stored(lake, table, contested).withColumn("is_stored", F.lit(True))
-    ranked = ranked_by_id(arriving.unionByName(stored, allowMissingColumns=True), table).persist()
+    ranked = ranked_by_id(arriving.unionByName(stored, allowMissingColumns=True), table).localCheckpoint()
     refuse_losers(lake, table, ranked, broken)
     won = ranked.where("place = 1 AND NOT is_stored")
     once = accepted.join(by_id, on="id_hash", how="left_anti")
@@ -103,7 +104,6 @@ def _settle(lake: Lake, table: Table, accepted: DataFrame, broken: DataFrame, co
     if not added.isEmpty():
         _append(lake, table, added)
     _replace(lake, table, won.where("is_id_stored"), contested)
-    ranked.unpersist()
 
 
 def _contested(lake: Lake, table: Table, accepted: DataFrame) -> DataFrame:
