@@ -140,6 +140,10 @@ class Serving:
     event_window: int
     oldest_event_days: int
 
+    def __post_init__(self) -> None:
+        if useless := [name for name, value in vars(self).items() if value <= 0]:
+            raise ValueError(f"{', '.join(useless)} must be greater than 0")
+
 
 def parsed_instant(text: str) -> datetime:
     """An aware UTC instant from ISO 8601 text that states its zone; ValueError otherwise."""

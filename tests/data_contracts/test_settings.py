@@ -165,9 +165,10 @@ def test_an_instant_is_turned_into_utc():
         ("[retention]\nraw_days = -1\n", "may not be negative"),
         ("[ingest]\nworst_rejected_share = 1.5\n", "ingest.worst_rejected_share is 1.5, not within 0 and 1"),
         ("[ingest]\nleast_batch_events = 0\n", "must be at least 1"),
+        ("[serving]\nlog_queue_bytes = 0\n", "log_queue_bytes must be greater than 0"),
     ],
 )
-def test_a_retention_or_a_batch_limit_that_would_lose_rows_is_refused(tmp_path, change, complaint):
+def test_a_number_that_would_lose_rows_is_refused(tmp_path, change, complaint):
     overlay = tmp_path / "overlay.toml"
     overlay.write_text(change)
     with pytest.raises(ConfigurationError, match=complaint):
