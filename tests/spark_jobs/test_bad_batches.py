@@ -22,10 +22,10 @@ def strict(lake):
 
 
 def loaded(lake, whole, broken):
-    """raw_events holds so many rows that keep their contract, and so many that break it."""
+    """raw_events holds so many rows that keep their contract, and so many that break it, one of them without a user."""
     writer = LandingWriter(lake.settings.landing, "test")
-    positions = [1] * whole + [0] * (broken - 1) + [None] * bool(broken)
-    rows = [impression(number, position=place, user_id=place and "u") for number, place in enumerate(positions)]
+    changes = [{}] * whole + [{"position": 0}] * (broken - 1) + [{"user_id": None}]
+    rows = [impression(number, **changed) for number, changed in enumerate(changes)]
     writer.append([Event("ad_impressions", NOON, row) for row in rows])
     writer.close()
     load_events.main(lake, NOON, None)
