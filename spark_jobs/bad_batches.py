@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from pyspark import StorageLevel
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
@@ -19,18 +20,22 @@ class BadBatchError(ValueError):
 
 @dataclass(frozen=True)
 class CheckedRows:
-    """Rows of a batch with their `reason`, kept by Spark: how many, and how many have a reason."""
+    """Rows of a batch with their `reason`, kept by Spark: how many, how many have a reason, and the id_hash of those
+    that have none, kept apart, since to read whole rows for it takes ten times as long."""
 
     rows: DataFrame
+    accepted_ids: DataFrame
     total: int
     broken: int
 
 
 def counted(rows: DataFrame) -> CheckedRows:
-    """Kept row by row: to bring them into columns costs more than the few times that they are read."""
-    kept = rows.localCheckpoint()
-    count = kept.agg(F.count("*").alias("total"), F.count("reason").alias("broken")).collect()[0]
-    return CheckedRows(kept, count["total"], count["broken"])
+    """Kept row by row, on the disk: to bring them into columns costs more than the few times that they are read, and in
+    memory they cost more of the JVM's collector than the disk does."""
+    kept = rows.localCheckpoint(storageLevel=StorageLevel.DISK_ONLY)
+    marked = kept.select("id_hash", F.isnotnull("reason").alias("is_broken")).localCheckpoint()
+    count = marked.agg(F.count("*").alias("total"), F.count_if("is_broken").alias("broken")).collect()[0]
+    return CheckedRows(kept, marked.where("NOT is_broken").select("id_hash"), count["total"], count["broken"])
 
 
 def judge(batch: Sequence[CheckedRows], limits: Ingest) -> None:

@@ -5,7 +5,7 @@ under one id is rejected.
 """
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from pyspark.errors import StreamingQueryException
@@ -18,15 +18,19 @@ from data_contracts.settings import Settings
 from data_contracts.tables import LANDED, RAW_EVENTS, REJECTED_EVENTS
 from spark_jobs.bad_batches import CheckedRows, counted, judge, refusal
 from spark_jobs.contract import with_contract_columns
+from spark_jobs.delta_log import newest_version
 from spark_jobs.durability import is_whole_checkpoint, make_durable, set_aside
 from spark_jobs.load_events import NO_TABLE
-from spark_jobs.rejections import REFUSED, refuse, refuse_losers, rejections
-from spark_jobs.session import JobError, Lake, drain, run_job
+from spark_jobs.rejections import LOST, REFUSED, refuse, refuse_losers, rejections
+from spark_jobs.session import JobError, Lake, drain, run_job, side_by_side
 from spark_jobs.steps import reached
 
 ORDER = ("received_at", "content_hash", "origin")
-COMPRESSED = 4
+COMPRESSED = 6
 """Landing bytes a byte of raw_events, about."""
+ACCEPTED, BROKEN = "reason IS NULL", "reason IS NOT NULL"
+NEW = "place = 1 AND NOT is_stored AND NOT is_id_stored"
+BETTER = "place = 1 AND NOT is_stored AND is_id_stored"
 TABLES_WRITTEN = (REJECTED_EVENTS, *LANDED.values())
 
 
@@ -50,14 +54,14 @@ def refine_batch(lake: Lake, events: DataFrame, let_bad_batch_through: bool = Fa
     Raises BadBatchError, before anything is written, when too many rows break their contract.
     """
     present = {row["table_name"] for row in events.select("table_name").distinct().collect()}
-    checked = {LANDED[name]: counted(_checked(events, LANDED[name])) for name in sorted(present & set(LANDED))}
+    tables = [LANDED[name] for name in sorted(present & set(LANDED))]
+    checked = side_by_side(lambda table: (table, counted(_checked(events, table))), tables)
     unusable = [counted(_unusable(events))] if present - set(LANDED) else []
     if not let_bad_batch_through:
-        judge([*checked.values(), *unusable], lake.settings.ingest)
+        judge([*(batch for _, batch in checked), *unusable], lake.settings.ingest)
     for batch in unusable:
         refuse(lake, rejections(batch.rows, "unknown"))
-    for table, batch in checked.items():
-        _refine_table(lake, table, batch)
+    side_by_side(lambda part: _refine_table(lake, *part), checked)
 
 
 def _checked(events: DataFrame, table: Table) -> DataFrame:
@@ -67,7 +71,8 @@ def _checked(events: DataFrame, table: Table) -> DataFrame:
 
 def _unusable(events: DataFrame) -> DataFrame:
     unusable = events.where(~F.col("table_name").isin(list(LANDED)))
-    return unusable.withColumn("reason", F.coalesce("error", F.lit(NO_TABLE)))
+    no_id = F.lit(None).cast("bigint").alias("id_hash")
+    return unusable.select(*REFUSED[:-1], no_id, F.coalesce("error", F.lit(NO_TABLE)).alias("reason"))
 
 
 def _refine_table(lake: Lake, table: Table, batch: CheckedRows) -> None:
@@ -75,42 +80,45 @@ def _refine_table(lake: Lake, table: Table, batch: CheckedRows) -> None:
 
     An id that is new and comes once, as nearly all do, is appended as it is. Only the others are ranked.
     """
-    accepted = batch.rows.where("reason IS NULL").select(*table.column_names)
-    broken = batch.rows.where("reason IS NOT NULL").select(*REFUSED)
-    contested = _contested(lake, table, accepted).localCheckpoint()
-    if contested.isEmpty():
-        if batch.broken:
-            refuse(lake, rejections(broken, table.name))
-        if batch.broken < batch.total:
-            _append(lake, table, accepted)
-    else:
-        _settle(lake, table, accepted, broken, contested)
+    contested = _contested(lake, table, batch.accepted_ids).localCheckpoint()
+    if not contested.isEmpty():
+        _settle(lake, table, batch, contested)
+        return
+    if batch.broken:
+        refuse(lake, rejections(batch.rows.where(BROKEN), table.name))
+    if batch.broken < batch.total:
+        _append(lake, table, batch.rows.where(ACCEPTED))
 
 
-def _settle(lake: Lake, table: Table, accepted: DataFrame, broken: DataFrame, contested: DataFrame) -> None:
+def _settle(lake: Lake, table: Table, batch: CheckedRows, contested: DataFrame) -> None:
     """Rank the rows of contested ids with those that the table holds; the others go in as they are.
 
     What is read from the table is kept as a checkpoint: anything else that is kept of a table, Spark would make anew
     with each write to it.
     """
-    by_id = F.broadcast(contested.select("id_hash"))
+    by_id, accepted = F.broadcast(contested.select("id_hash")), batch.rows.where(ACCEPTED).select(*table.column_names)
     arriving = accepted.join(by_id, on="id_hash", how="left_semi").withColumn("is_stored", F.lit(False))
     stored = _stored(lake, table, contested).withColumn("is_stored", F.lit(True))
     ranked = ranked_by_id(arriving.unionByName(stored, allowMissingColumns=True), table).localCheckpoint()
-    refuse_losers(lake, table, ranked, broken)
-    won = ranked.where("place = 1 AND NOT is_stored")
-    once = accepted.join(by_id, on="id_hash", how="left_anti")
-    added = once.select(*table.column_names).unionByName(won.where("NOT is_id_stored").select(*table.column_names))
-    if not added.isEmpty():
-        _append(lake, table, added)
-    _replace(lake, table, won.where("is_id_stored"), contested)
+    found = ranked.agg(
+        F.count_if(~F.col("is_stored")).alias("arriving"),
+        F.count_if(F.expr(LOST)).alias("lost"),
+        F.count_if(F.expr(NEW)).alias("new"),
+        F.count_if(F.expr(BETTER)).alias("better"),
+    ).collect()[0]
+    if batch.broken or found["lost"]:
+        refuse_losers(lake, table, ranked, batch.rows.where(BROKEN))
+    once = accepted.join(by_id, on="id_hash", how="left_anti").select(*table.column_names)
+    if found["new"] or batch.total - batch.broken > found["arriving"]:
+        _append(lake, table, once.unionByName(ranked.where(NEW).select(*table.column_names)))
+    if found["better"]:
+        _replace(lake, table, ranked.where(BETTER), contested)
 
 
-def _contested(lake: Lake, table: Table, accepted: DataFrame) -> DataFrame:
-    """The id_hash of ids that come twice in `accepted`, or that the table holds, and then its partition of them."""
-    repeated = accepted.groupBy("id_hash").count().where("count > 1").select("id_hash")
-    arriving = F.broadcast(accepted.select("id_hash"))
-    held = lake.read(table).select("id_hash", *table.partition_by).join(arriving, on="id_hash", how="left_semi")
+def _contested(lake: Lake, table: Table, ids: DataFrame) -> DataFrame:
+    """The id_hash of those `ids` that come twice, or that the table holds, and then its partition of them."""
+    repeated = ids.groupBy("id_hash").count().where("count > 1").select("id_hash")
+    held = lake.read(table).select("id_hash", *table.partition_by).join(F.broadcast(ids), on="id_hash", how="left_semi")
     return held.unionByName(repeated, allowMissingColumns=True)
 
 
@@ -136,13 +144,11 @@ def _append(lake: Lake, table: Table, rows: DataFrame) -> None:
 
 def _replace(lake: Lake, table: Table, won: DataFrame, contested: DataFrame) -> None:
     """Put the rows that win an id in the place of the stored ones."""
-    if won.isEmpty():
-        return
-    won.select(*table.column_names).createOrReplaceTempView("won")
+    view = f"won_{table.name}"
+    won.select(*table.column_names).createOrReplaceTempView(view)
     rules = [f"t.`{column}` = s.`{column}`" for column in table.key] + [_partitions(table, contested, "t.")]
-    lake.spark.sql(
-        f"MERGE INTO delta.`{lake.path(table)}` t USING won s ON {' AND '.join(rules)} WHEN MATCHED THEN UPDATE SET *"
-    )
+    target = f"delta.`{lake.path(table)}`"
+    lake.spark.sql(f"MERGE INTO {target} t USING {view} s ON {' AND '.join(rules)} WHEN MATCHED THEN UPDATE SET *")
 
 
 def _batch_refiner(settings: Settings, let_bad_batch_through: bool) -> Callable[[DataFrame, int], None]:
@@ -173,15 +179,21 @@ def main(lake: Lake, as_of: datetime, arguments: argparse.Namespace) -> str:
             .load(lake.path(RAW_EVENTS))
         )
         stream = events.writeStream.foreachBatch(_batch_refiner(lake.settings, arguments.let_bad_batch_through))
-        before = {table: lake.count(table) for table in TABLES_WRITTEN}
+        before = {table: newest_version(lake.settings.lake / table.name) for table in TABLES_WRITTEN}
         try:
             drain(stream, checkpoint)
         except StreamingQueryException as error:
             if words := refusal(error):
                 raise JobError(words) from None
             raise
-        more = {table.name: lake.count(table) - count for table, count in before.items()}
-    return "refined: " + (", ".join(f"{name} {rows:+,}" for name, rows in more.items() if rows) or "nothing new")
+        more = [f"{name} {rows:+,}" for name, rows in _growth(lake, before) if rows]
+    return "refined: " + (", ".join(more) or "nothing new")
+
+
+def _growth(lake: Lake, before: Mapping[Table, int]) -> list[tuple[str, int]]:
+    """By how many rows each table has grown since its version of `before`."""
+    written = [table for table, version in before.items() if newest_version(lake.settings.lake / table.name) != version]
+    return side_by_side(lambda table: (table.name, lake.count(table) - lake.count(table, before[table])), written)
 
 
 if __name__ == "__main__":

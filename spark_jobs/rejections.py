@@ -1,5 +1,7 @@
 """What a table does not take, as rows of rejected_events."""
 
+from threading import Lock
+
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
@@ -8,6 +10,8 @@ from data_contracts.tables import CONTRACT_VERSION, LANDED, REJECTED_EVENTS
 from spark_jobs.session import Lake
 
 SAME_ID = "same id, other content: an earlier row holds it"
+ONE_AT_A_TIME = Lock()
+LOST = "content_hash <> winning_hash"
 REFUSED = ("origin", "received_at", "content_hash", "reason")
 
 
@@ -33,26 +37,24 @@ def rejections(refused: DataFrame, table_name: str) -> DataFrame:
 
 def refuse(lake: Lake, rejected: DataFrame) -> None:
     """Keep rows of rejected_events; of one that is there, the arrival that comes first."""
-    if rejected.isEmpty():
-        return
-    rejected.createOrReplaceTempView("refused")
-    lake.spark.sql(
-        f"MERGE INTO delta.`{lake.path(REJECTED_EVENTS)}` t USING refused s ON t.rejection_id = s.rejection_id "
-        "WHEN MATCHED AND struct(s.received_at, s.origin) < struct(t.received_at, t.origin) THEN UPDATE SET * "
-        "WHEN NOT MATCHED THEN INSERT *"
-    )
+    if not rejected.isEmpty():
+        earlier = "struct(s.received_at, s.origin) < struct(t.received_at, t.origin)"
+        _merge(lake, rejected, f"WHEN MATCHED AND {earlier} THEN UPDATE SET * WHEN NOT MATCHED THEN INSERT *")
 
 
 def refuse_losers(lake: Lake, table: Table, ranked: DataFrame, broken: DataFrame) -> None:
     """Keep the rows that lost their id, with those that broke the contract; and take back the rejections of content
     that an earlier arrival of the same has made the winner."""
-    lost = ranked.where("content_hash <> winning_hash").withColumn("reason", F.lit(SAME_ID))
+    lost = ranked.where(LOST).withColumn("reason", F.lit(SAME_ID))
     refuse(lake, rejections(broken.select(*REFUSED).unionByName(lost.select(*REFUSED)), table.name))
-    if lost.isEmpty():
-        return
-    won = ranked.where("place = 1").withColumn("reason", F.lit(SAME_ID))
-    rejections(won, table.name).createOrReplaceTempView("readmitted")
-    lake.spark.sql(
-        f"MERGE INTO delta.`{lake.path(REJECTED_EVENTS)}` t USING readmitted s ON t.rejection_id = s.rejection_id "
-        "WHEN MATCHED THEN DELETE"
-    )
+    if not lost.isEmpty():
+        won = ranked.where("place = 1").withColumn("reason", F.lit(SAME_ID))
+        _merge(lake, rejections(won, table.name), "WHEN MATCHED THEN DELETE")
+
+
+def _merge(lake: Lake, rows: DataFrame, clauses: str) -> None:
+    """Two of these at once would conflict: both rewrite what they find."""
+    with ONE_AT_A_TIME:
+        rows.createOrReplaceTempView("merged")
+        target = f"delta.`{lake.path(REJECTED_EVENTS)}`"
+        lake.spark.sql(f"MERGE INTO {target} t USING merged s ON t.rejection_id = s.rejection_id {clauses}")

@@ -3,11 +3,13 @@
 import argparse
 import socket
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 from pyspark.sql import DataFrame, SparkSession
@@ -23,6 +25,9 @@ from spark_jobs.delta_log import versions
 from spark_jobs.durability import make_checkpoint_durable, make_durable, set_aside_damaged
 from spark_jobs.evolution import ContractChangeError, alterations
 from spark_jobs.locks import LockError, TableLock, end_session
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 class JobError(RuntimeError):
@@ -52,9 +57,10 @@ class Lake:
             *(F.col(c.name) if c.name in known else F.lit(None).cast(c.type).alias(c.name) for c in table.columns)
         )
 
-    def count(self, table: Table) -> int:
-        """The table's rows, from its statistics."""
-        return self.spark.read.format("delta").load(self.path(table)).count()
+    def count(self, table: Table, version: int | None = None) -> int:
+        """The table's rows, now or at a version, from its statistics."""
+        reader = self.spark.read.format("delta")
+        return (reader if version is None else reader.option("versionAsOf", version)).load(self.path(table)).count()
 
     @contextmanager
     def writing(self, *tables: Table) -> Iterator[bool]:
@@ -69,8 +75,8 @@ class Lake:
                 end_session(self.settings.spark_remote, session_id)
             for table, session_id in cut_short.items():
                 self._fence(table, session_id)
-            for table, lock in locks.items():
-                self._made(table)
+            side_by_side(self._made, asked)
+            for lock in locks.values():
                 lock.hold(self.spark.session_id)
             yield bool(cut_short)
             for table in asked:
@@ -149,6 +155,12 @@ def connect(settings: Settings) -> SparkSession:
     # A server that comes back has forgotten the session, so the client's ten minutes of retries would be for nothing.
     session.client.set_retry_policies([DefaultPolicy(max_retries=9, max_backoff=10_000)])
     return session
+
+
+def side_by_side(work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+    """What `work` makes of each item, all at once: planning and commits leave the server's cores idle."""
+    with ThreadPoolExecutor(len(items) or 1) as pool:
+        return list(pool.map(work, items))
 
 
 def as_of_seconds(as_of: datetime) -> int:
