@@ -11,6 +11,8 @@ POST /event/impression, /event/click, /catalog/ads, /catalog/users: serving.coll
 GET /model/active, GET /health: serving.status.
 /invocations, /ping, /version and the rest of MLflow's routes: MLflow's own answers, from the same loaded model.
 A refusal is a problem document: serving.problems.
+
+What takes a JSON body is in `json_routes`: serving.direct answers most of it without the messages of ASGI in between.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -18,8 +20,9 @@ from typing import Any
 
 from data_contracts.settings import Settings
 from serving.background import Repeated
-from serving.collector import TableCollector, collectors
+from serving.collector import collectors
 from serving.counts import SnapshotWatch
+from serving.direct import JsonRoute
 from serving.event_log import EventLog
 from serving.models import ChampionWatch, Message, Receive, Send
 from serving.predictions import answer, answer_body, records
@@ -43,6 +46,7 @@ class Application:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self.body_limit_bytes = settings.serving.body_limit_bytes
         self.champions = ChampionWatch(settings)
         self.snapshots = SnapshotWatch(settings.snapshots)
         self.log = EventLog(settings)
@@ -52,14 +56,12 @@ class Application:
             Repeated("snapshot-watch", every, self.snapshots.check),
             Repeated("champion-watch", every, self.champions.check),
         )
+        collected = {path: collector.collect for path, collector in collectors(settings, self.log).items()}
+        self.json_routes: Mapping[str, JsonRoute] = {"/predict": self._predict, **collected}
         self._routes: Mapping[str, Mapping[str, Handler]] = {
-            "/predict": {"POST": self._predict},
             "/model/active": {"GET": self._active_model, "HEAD": self._active_model},
             "/health": {"GET": self._health, "HEAD": self._health},
-            **{
-                path: {"POST": self._collecting(collector)}
-                for path, collector in collectors(settings, self.log).items()
-            },
+            **{path: {"POST": self._with_body(route)} for path, route in self.json_routes.items()},
         }
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
@@ -95,9 +97,8 @@ class Application:
             raise ProblemError(405, "method_not_allowed", f"allowed: {allowed}", headers={"allow": allowed})
         return methods[method]
 
-    async def _predict(self, scope: Message, receive: Receive) -> Response:
+    async def _predict(self, body: bytes) -> Response:
         limits = self._settings.serving
-        body = await _json_body(scope, receive, limits.body_limit_bytes)
         request = parsed(body, limits.default_position, limits.slate_limit)
         now = self._settings.clock.now()
         scores = self._scoring.scores(request, now)
@@ -109,13 +110,11 @@ class Application:
             raise unavailable("prediction_not_stored", reason) from None
         return Response(200, answer_body(given, request.is_slate))
 
-    def _collecting(self, collector: TableCollector) -> Handler:
-        limit = self._settings.serving.body_limit_bytes
+    def _with_body(self, route: JsonRoute) -> Handler:
+        async def handler(scope: Message, receive: Receive) -> Response:
+            return await route(await _json_body(scope, receive, self.body_limit_bytes))
 
-        async def collect(scope: Message, receive: Receive) -> Response:
-            return await collector.collect(await _json_body(scope, receive, limit))
-
-        return collect
+        return handler
 
     async def _active_model(self, scope: Message, receive: Receive) -> Response:
         return json_response(active_model(self._settings, self.champions))

@@ -1,7 +1,6 @@
 """uvicorn's HTTP/1.1 protocol with limits on what comes before a body, and refusals as problem documents."""
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
-
+from serving.direct import DirectProtocol
 from serving.problems import ProblemError
 
 URL_LIMIT_BYTES = 8192
@@ -11,7 +10,7 @@ UNFINISHED_LIMIT_BYTES = 1 << 20
 LINE_ENDING_BYTES = len(b": \r\n")
 
 
-class LimitedProtocol(HttpToolsProtocol):
+class LimitedProtocol(DirectProtocol):
     """Refuses with 414 a URL, with 431 headers that are too long, with 400 what is no HTTP/1.1, and hangs up then."""
 
     _head_bytes = 0  # received since the last whole head: at least what the head at hand takes
@@ -67,9 +66,7 @@ class LimitedProtocol(HttpToolsProtocol):
             self.flow.pause_reading()
             return
         problem = self._problem or ProblemError(400, "malformed_http", "this is no HTTP/1.1")
-        start, body = problem.response().messages()
-        headers = [b"%s: %s\r\n" % header for header in [*start["headers"], (b"connection", b"close")]]
-        self.transport.write(b"".join([STATUS_LINE[problem.status], *headers, b"\r\n", body["body"]]))
+        self.write_response(problem.response(), keep_alive=False)
         self.transport.close()
 
 

@@ -1,0 +1,116 @@
+"""uvicorn's HTTP/1.1 protocol with a short way for what comes by the thousand.
+
+A plain POST to one of the application's `json_routes` is answered as soon as its body is whole, without the messages of
+ASGI in between. All else, and what comes while a request before it waits for its answer, goes through ASGI to the same
+routes; so a refusal that hangs on headers is made there only.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from http import HTTPStatus
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from serving.problems import ProblemError, Response
+
+LOGGER = logging.getLogger(__name__)
+JsonRoute = Callable[[bytes], Awaitable[Response]]
+"""The answer to a POST with this JSON body; raises ProblemError."""
+NOT_PLAIN = frozenset({b"content-encoding", b"expect", b"transfer-encoding", b"upgrade"})
+STATUS_LINES: Mapping[int, bytes] = {
+    status: b"HTTP/1.1 %d %s\r\n" % (status, status.phrase.encode()) for status in HTTPStatus
+}
+
+
+class NobodyWaits:
+    """In place of the event by which ASGI learns of more of a body."""
+
+    @staticmethod
+    def set() -> None:
+        """Nobody is told."""
+
+
+class DirectCycle:
+    """A request on the short way, with what uvicorn asks of a request in flight."""
+
+    message_event = NobodyWaits
+
+    def __init__(self, route: JsonRoute, keep_alive: bool) -> None:
+        self.route, self.keep_alive = route, keep_alive
+        self.parts: list[bytes] = []
+        self.more_body, self.response_complete, self.disconnected = True, False, False
+
+
+class DirectProtocol(HttpToolsProtocol):
+    """One connection to the application, which says by `json_routes` what may go the short way, and its bodies' limit
+    by `body_limit_bytes`."""
+
+    def on_message_begin(self) -> None:
+        self.url, self.headers, self.expect_100_continue = b"", [], False
+
+    def on_headers_complete(self) -> None:
+        is_free = self.cycle is None or self.cycle.response_complete
+        if is_free and (route := self._plain_route()) is not None:
+            self.cycle = DirectCycle(route, self.parser.should_keep_alive())  # type: ignore[assignment]
+            return
+        head = self.url, self.headers, self.expect_100_continue
+        super().on_message_begin()
+        self.url, self.headers, self.expect_100_continue = head
+        self.scope["headers"] = self.headers
+        super().on_headers_complete()
+
+    def _plain_route(self) -> JsonRoute | None:
+        """The route of a request that asks for nothing but an answer to its JSON."""
+        routes: Mapping[str, JsonRoute] = self.app.json_routes
+        route = routes.get(self.url.decode("latin-1"))
+        if route is None or self.parser.get_method() != b"POST" or self.parser.get_http_version() != "1.1":
+            return None
+        headers = dict(self.headers)
+        length = headers.get(b"content-length", b"")
+        is_plain = length.isdigit() and headers.get(b"content-type") == b"application/json"
+        if not is_plain or not NOT_PLAIN.isdisjoint(headers) or int(length) > self.app.body_limit_bytes:
+            return None
+        return route
+
+    def on_body(self, body: bytes) -> None:
+        if isinstance(self.cycle, DirectCycle):
+            self.cycle.parts.append(body)
+        else:
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        cycle = self.cycle
+        if not isinstance(cycle, DirectCycle):
+            super().on_message_complete()
+            return
+        cycle.more_body = False
+        task = self.loop.create_task(self._answer(cycle))
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+
+    async def _answer(self, cycle: DirectCycle) -> None:
+        try:
+            response = await cycle.route(b"".join(cycle.parts))
+        except ProblemError as problem:
+            response = problem.response()
+        except Exception:
+            LOGGER.exception("a request failed")
+            response = ProblemError(500, "internal_error", "the server's log says more").response()
+            cycle.keep_alive = False
+        if self.flow.write_paused and not cycle.disconnected:
+            await self.flow.drain()
+        if cycle.disconnected:
+            return
+        cycle.response_complete = True
+        self.write_response(response, cycle.keep_alive)
+        if not cycle.keep_alive:
+            self.transport.close()
+        self.on_response_complete()
+
+    def write_response(self, response: Response, keep_alive: bool) -> None:
+        """The whole answer in one piece."""
+        headers = [*self.server_state.default_headers, *response.header_list()]
+        if not keep_alive:
+            headers.append((b"connection", b"close"))
+        head = b"".join([b"%s: %s\r\n" % header for header in headers])
+        self.transport.write(b"%s%s\r\n%s" % (STATUS_LINES[response.status], head, response.body))
