@@ -40,7 +40,7 @@ COLUMNS = {
 
 @dataclass(frozen=True)
 class Load:
-    """One load: its events, the seconds of load_events and refine_events together, and what it left on the disk."""
+    """One load: its events, the seconds of load_events and refine_events together, and what it added to the disk."""
 
     events: int
     seconds: float
@@ -56,11 +56,12 @@ def loaded(lake: Lake, server: int) -> Load:
     """Load and refine what waits in landing."""
     events = sum(1 for path in lake.settings.landing.glob("*/*.jsonl") for _ in path.open("rb"))
     held = lake.count(load_events.RAW_EVENTS) if lake.settings.lake.exists() else 0
+    held_bytes = _size(lake.settings.lake)
     began = time.monotonic()
     load_events.main(lake, START, Namespace())
     refine_events.main(lake, START, Namespace(let_bad_batch_through=False))
     seconds = time.monotonic() - began
-    return Load(events - held, seconds, _size(lake.settings.lake), _peak(server))
+    return Load(events - held, seconds, _size(lake.settings.lake) - held_bytes, _peak(server))
 
 
 def by_duckdb(landing: Path, target: Path) -> float:

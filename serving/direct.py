@@ -7,6 +7,7 @@ routes; so a refusal that hangs on headers is made there only.
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from functools import lru_cache
 from http import HTTPStatus
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -109,8 +110,17 @@ class DirectProtocol(HttpToolsProtocol):
 
     def write_response(self, response: Response, keep_alive: bool) -> None:
         """The whole answer in one piece."""
-        headers = [*self.server_state.default_headers, *response.header_list()]
+        lines = [b"%s: %s\r\n" % header for header in self.server_state.default_headers]
+        if response.headers:
+            lines += [f"{name}: {value}\r\n".encode() for name, value in response.headers.items()]
         if not keep_alive:
-            headers.append((b"connection", b"close"))
-        head = b"".join([b"%s: %s\r\n" % header for header in headers])
-        self.transport.write(b"%s%s\r\n%s" % (STATUS_LINES[response.status], head, response.body))
+            lines.append(b"connection: close\r\n")
+        start, body = _response_start(response.status, response.content_type), response.body
+        self.transport.write(b"%s%d\r\n%s\r\n%s" % (start, len(body), b"".join(lines), body))
+
+
+@lru_cache(maxsize=256)
+def _response_start(status: int, content_type: str) -> bytes:
+    """A response up to the length of its body."""
+    status_line = f"HTTP/1.1 {status} {HTTPStatus(status).phrase}"
+    return f"{status_line}\r\ncontent-type: {content_type}\r\ncontent-length: ".encode()

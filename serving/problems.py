@@ -10,7 +10,7 @@ import msgspec
 RETRY_AFTER = {"retry-after": "1"}
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Response:
     """A whole HTTP answer."""
 
@@ -19,14 +19,11 @@ class Response:
     content_type: str = "application/json"
     headers: Mapping[str, str] | None = None
 
-    def header_list(self) -> list[tuple[bytes, bytes]]:
-        """Names in lower case, the body's type and length among them."""
-        headers = [(b"content-type", self.content_type.encode()), (b"content-length", b"%d" % len(self.body))]
-        return headers + [(name.encode(), value.encode()) for name, value in (self.headers or {}).items()]
-
     def messages(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """The two ASGI messages that send it."""
-        start = {"type": "http.response.start", "status": self.status, "headers": self.header_list()}
+        headers = [(b"content-type", self.content_type.encode()), (b"content-length", b"%d" % len(self.body))]
+        headers += [(name.encode(), value.encode()) for name, value in (self.headers or {}).items()]
+        start = {"type": "http.response.start", "status": self.status, "headers": headers}
         return start, {"type": "http.response.body", "body": self.body}
 
 
