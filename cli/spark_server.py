@@ -52,7 +52,7 @@ def spark_properties(settings: Settings, jars: list[Path]) -> dict[str, str]:
         # Half the bytes of snappy at the same speed; level 3, the default, makes these files no smaller.
         "spark.sql.parquet.compression.codec": "zstd",
         "spark.hadoop.parquet.compression.codec.zstd.level": "1",
-        "spark.serializer": "org.apache.spark.serializer.KryoSerializer",
+        "spark.serializer": "org.apache.spark.serializer.KryoSerializer",  # of rows that are kept: less to read back
         # To look for the best encoding of each column takes longer than all that is done with what is kept.
         "spark.sql.inMemoryColumnarStorage.compressed": "false",
         # The jobs take turns at some hundreds of plans: what the JVM has compiled for one is there for its next run.

@@ -44,7 +44,7 @@ def server_config(application: Application, settings: Settings) -> uvicorn.Confi
         ws="none",
         lifespan="on",
         access_log=False,
-        proxy_headers=False,
+        proxy_headers=False,  # with them uvicorn would wrap the application, whose json_routes LimitedProtocol asks for
         log_config=None,
         server_header=False,
         timeout_keep_alive=75,

@@ -12,15 +12,14 @@ from http import HTTPStatus
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from serving.problems import ProblemError, Response
+from serving.problems import ProblemError, Response, internal_error
 
 LOGGER = logging.getLogger(__name__)
 JsonRoute = Callable[[bytes], Awaitable[Response]]
 """The answer to a POST with this JSON body; raises ProblemError."""
+LONGEST_LENGTH = 19
+"""Digits of a content-length that is a number of bytes and no attack."""
 NOT_PLAIN = frozenset({b"content-encoding", b"expect", b"transfer-encoding", b"upgrade"})
-STATUS_LINES: Mapping[int, bytes] = {
-    status: b"HTTP/1.1 %d %s\r\n" % (status, status.phrase.encode()) for status in HTTPStatus
-}
 
 
 class NobodyWaits:
@@ -68,10 +67,9 @@ class DirectProtocol(HttpToolsProtocol):
             return None
         headers = dict(self.headers)
         length = headers.get(b"content-length", b"")
-        is_plain = length.isdigit() and headers.get(b"content-type") == b"application/json"
-        if not is_plain or not NOT_PLAIN.isdisjoint(headers) or int(length) > self.app.body_limit_bytes:
-            return None
-        return route
+        is_plain = headers.get(b"content-type") == b"application/json" and NOT_PLAIN.isdisjoint(headers)
+        is_known = length.isdigit() and len(length) <= LONGEST_LENGTH
+        return route if is_plain and is_known and int(length) <= self.app.body_limit_bytes else None
 
     def on_body(self, body: bytes) -> None:
         if isinstance(self.cycle, DirectCycle):
@@ -90,18 +88,21 @@ class DirectProtocol(HttpToolsProtocol):
         task.add_done_callback(self.tasks.discard)
 
     async def _answer(self, cycle: DirectCycle) -> None:
+        """A stop that does not wait for the disk any longer hangs up: nobody can say then whether it is stored."""
+        body = b"".join(cycle.parts)
+        cycle.parts.clear()  # uvicorn holds on to the cycle until the connection's next
         try:
-            response = await cycle.route(b"".join(cycle.parts))
+            response = await cycle.route(body)
         except ProblemError as problem:
             response = problem.response()
         except Exception:
             LOGGER.exception("a request failed")
-            response = ProblemError(500, "internal_error", "the server's log says more").response()
-            cycle.keep_alive = False
+            response = internal_error()
         if self.flow.write_paused and not cycle.disconnected:
             await self.flow.drain()
-        if cycle.disconnected:
+        if cycle.disconnected or self.transport.is_closing():
             return
+        cycle.keep_alive = cycle.keep_alive and not response.hangs_up
         cycle.response_complete = True
         self.write_response(response, cycle.keep_alive)
         if not cycle.keep_alive:
@@ -113,7 +114,7 @@ class DirectProtocol(HttpToolsProtocol):
         lines = [b"%s: %s\r\n" % header for header in self.server_state.default_headers]
         if response.headers:
             lines += [f"{name}: {value}\r\n".encode() for name, value in response.headers.items()]
-        if not keep_alive:
+        if not keep_alive and not response.hangs_up:
             lines.append(b"connection: close\r\n")
         start, body = _response_start(response.status, response.content_type), response.body
         self.transport.write(b"%s%d\r\n%s\r\n%s" % (start, len(body), b"".join(lines), body))

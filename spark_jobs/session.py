@@ -75,9 +75,9 @@ class Lake:
                 end_session(self.settings.spark_remote, session_id)
             for table, session_id in cut_short.items():
                 self._fence(table, session_id)
-            side_by_side(self._made, asked)
             for lock in locks.values():
                 lock.hold(self.spark.session_id)
+            side_by_side(self._made, asked)
             yield bool(cut_short)
             for table in asked:
                 make_durable(self.settings.lake / table.name)

@@ -21,6 +21,7 @@ class Wire(asyncio.Transport):
         self.is_closed = False
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
+        assert not self.is_closed
         self.written.append(bytes(data))
 
     def close(self) -> None:
@@ -114,14 +115,28 @@ def test_a_body_in_pieces_is_one() -> None:
         request(content_type="application/json; charset=utf-8"),
         request(content_encoding="gzip"),
         request(expect="100-continue"),
-        request(b"[1234567890]", content_length="12"),
+        request(b"[123456789]", content_length="11"),
+        request(content_length="0" * 5000 + "2"),
+        request(upgrade="h2c"),
         request(b"0\r\n\r\n", transfer_encoding="chunked").replace(b"content-length: 2\r\n", b""),
+        request().replace(b"content-length", b"content-type: text/plain\r\ncontent-length"),
     ],
 )
 def test_what_is_not_plain_goes_through_asgi(other: bytes) -> None:
     asked = Asked()
     assert talked(asked, lambda protocol: protocol.data_received(other)).statuses() == [202]
     assert (asked.bodies, len(asked.asgi_paths)) == ([], 1)
+
+
+def test_a_body_as_large_as_the_limit_is_plain_and_is_let_go_of_once_it_is_answered() -> None:
+    asked, protocols = Asked(), []
+
+    def talk(protocol: DirectProtocol) -> None:
+        protocols.append(protocol)
+        protocol.data_received(request(b"[12345678]", content_length="10"))
+
+    assert talked(asked, talk).statuses() == [201]
+    assert protocols[0].cycle.parts == []  # type: ignore[attr-defined]
 
 
 def test_requests_in_one_piece_are_answered_in_their_order() -> None:
@@ -190,6 +205,18 @@ def test_to_a_client_that_is_gone_nothing_is_written() -> None:
     slow = Slow()
     assert talked(slow, talk).written == []
     assert slow.bodies == [b"{}"]
+
+
+def test_to_a_client_that_is_gone_with_two_requests_in_flight_nothing_is_written() -> None:
+    async def talk(protocol: DirectProtocol) -> None:
+        protocol.data_received(request() + request())
+        await asyncio.sleep(0)
+        protocol.transport.close()
+        protocol.connection_lost(None)
+        slow.may_answer.set()
+
+    slow = Slow()
+    assert talked(slow, talk).written == []
 
 
 def test_a_client_that_does_not_read_is_not_written_to_until_it_does() -> None:
