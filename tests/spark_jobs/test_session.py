@@ -1,10 +1,11 @@
 import subprocess
 import sys
 import time
+from threading import Barrier
 
 import pytest
 
-from spark_jobs.session import JobError, as_of_seconds, connect
+from spark_jobs.session import JobError, as_of_seconds, connect, side_by_side
 from tests.spark_jobs.conftest import NOON
 
 
@@ -26,3 +27,28 @@ def test_an_as_of_without_its_zone_is_refused_by_name():
     found = subprocess.run(job, capture_output=True, text=True, check=False)
     assert found.returncode == 2
     assert "'2026-01-10T12:00:00' has no time zone" in found.stderr
+
+
+def test_work_side_by_side_is_done_at_once_and_told_in_order():
+    together = Barrier(3, timeout=20)  # breaks unless all three are under way at the same time
+
+    def squared(number):
+        together.wait()
+        return number * number
+
+    assert side_by_side(squared, [3, 1, 2]) == [9, 1, 4]
+    assert side_by_side(squared, []) == []
+
+
+def test_what_fails_side_by_side_is_told_once_the_others_have_ended():
+    ended = []
+
+    def work(seconds):
+        time.sleep(seconds)
+        if not seconds:
+            raise ValueError("the first")
+        ended.append(seconds)
+
+    with pytest.raises(ValueError, match="the first"):
+        side_by_side(work, [0, 0.2])
+    assert ended == [0.2]
