@@ -16,11 +16,11 @@ UNPRINTABLE = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
 
 def show_table(result: pa.RecordBatchReader, console: Console) -> None:
     """Prints the first MOST_ROWS rows, and says so when there are more."""
-    names, rows = columns(result)
+    names, rows = columns(_first(result, MOST_ROWS + 1))
     if not names:
         return
     texts = ", ".join(text(column, kind) for column, kind in zip(rows.columns, rows.types, strict=True))
-    found = rows.limit(MOST_ROWS + 1).project(texts).fetchall()
+    found = rows.project(texts).fetchall()
     cells = [[_printable(value) for value in row] for row in found[:MOST_ROWS]]
     headings = [_printable(name).replace("\n", "\\n") for name in names]
     widths = [max(map(cell_len, column)) for column in zip(headings, *cells, strict=True)]
@@ -33,6 +33,17 @@ def show_table(result: pa.RecordBatchReader, console: Console) -> None:
         console.print("no rows", style="dim")
     if len(found) > MOST_ROWS:
         console.print(f"the first {MOST_ROWS} rows; --format csv, json or parquet gives all", style="dim")
+
+
+def _first(result: pa.RecordBatchReader, most_rows: int) -> pa.RecordBatchReader:
+    """So many of the rows. They are taken here: DuckDB would let its threads read on past a limit, and into Python's
+    end, which aborts the program."""
+    batches: list[pa.RecordBatch] = []
+    missing = most_rows
+    while missing > 0 and (batch := next(result, None)) is not None:
+        batches.append(batch.slice(0, missing))
+        missing -= batch.num_rows
+    return pa.RecordBatchReader.from_batches(result.schema, batches)
 
 
 def _show_across(

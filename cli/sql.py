@@ -37,7 +37,7 @@ def _answered(
     settings: Settings, at: datetime | None, statement: str, rows: int | None
 ) -> Iterator[pa.RecordBatchReader]:
     try:
-        with _interruptible() as opened, contextlib.closing(open_lake(settings, at)) as lake:
+        with _interruptible() as opened, _ended(open_lake(settings, at)) as lake:
             opened.append(lake)
             # A table that is not there would otherwise be looked for among this program's variables.
             lake.execute("SET python_enable_replacements = false")
@@ -52,6 +52,16 @@ def _answered(
         if "interrupted" in str(error).lower():
             raise KeyboardInterrupt from None
         raise CommandError(one_line(str(error))) from None
+
+
+@contextlib.contextmanager
+def _ended(lake: duckdb.DuckDBPyConnection) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Closes it, and before that ends what it still computes: to close it would wait for that, deaf to Ctrl-C."""
+    try:
+        yield lake
+    finally:
+        lake.interrupt()
+        lake.close()
 
 
 @contextlib.contextmanager

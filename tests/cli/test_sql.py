@@ -3,17 +3,25 @@
 import contextlib
 import os
 import signal
-from collections.abc import Callable
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
+import psutil
 import pytest
 
 from cli.errors import CommandError
+from cli.jars import ROOT
 from cli.report import CTR_BY_VARIANT
 from cli.sql import duckdb_engine
 from data_contracts.lake import open_lake
 from data_contracts.sections import parsed_instant
 from data_contracts.settings import Settings
 from tests.cli.small_lake import write_lake
+
+PATIENCE = 60
 
 
 @pytest.fixture
@@ -113,3 +121,44 @@ def test_ctrl_c_that_is_lost_while_the_lake_is_opened_ends_the_statement_all_the
     monkeypatch.setattr("cli.sql.open_lake", opened)
     with pytest.raises(KeyboardInterrupt):
         rows("SELECT sum(a.range * b.range) FROM range(100000) a, range(100000) b")
+
+
+@pytest.fixture
+def command(settings: Settings) -> Iterator[Callable[[str], "subprocess.Popen[str]"]]:
+    """`clicklake sql -c` as a program of its own."""
+    programs: list[subprocess.Popen[str]] = []
+
+    def begun(statement: str) -> "subprocess.Popen[str]":
+        arguments = [str(Path(sys.executable).with_name("clicklake")), "sql", "-c", statement]
+        environ, pipe = {**os.environ, "CLICKLAKE_HOME": str(settings.home)}, subprocess.PIPE
+        programs.append(subprocess.Popen(arguments, cwd=ROOT, env=environ, stdout=pipe, stderr=pipe, text=True))
+        return programs[-1]
+
+    yield begun
+    for program in programs:
+        program.kill()
+        program.communicate()
+
+
+def test_a_program_that_shows_the_first_rows_of_many_ends_well(command) -> None:
+    """Nothing reads on when the interpreter ends: it did, and aborted every other program."""
+    wide = ", ".join(f"repeat(range::VARCHAR, 20) AS column_{number}" for number in range(8))
+    for _ in range(4):
+        program = command(f"SELECT {wide} FROM range(400000)")
+        shown, problems = program.communicate(timeout=PATIENCE)
+        assert (program.returncode, problems) == (0, "")
+        assert "the first 100 rows" in shown
+
+
+@pytest.mark.parametrize("cpu_seconds", [1.0, 1.2, 1.4, 1.6, 2.5])
+def test_ctrl_c_ends_a_program_whenever_it_comes(command, cpu_seconds: float) -> None:
+    """While it opens the lake, as it begins to compute, or amidst."""
+    program = command("SELECT count(*) FROM range(1000000) a, range(1000000) b WHERE a.range * b.range % 7 = 3")
+    used = psutil.Process(program.pid)
+    deadline = time.monotonic() + PATIENCE
+    while used.cpu_times().user < cpu_seconds and time.monotonic() < deadline:
+        time.sleep(0.01)
+    program.send_signal(signal.SIGINT)
+    _, problems = program.communicate(timeout=PATIENCE)
+    assert program.returncode == 130
+    assert "Traceback" not in problems
