@@ -149,5 +149,5 @@ def parsed_instant(text: str) -> datetime:
     """An aware UTC instant from ISO 8601 text that states its zone; ValueError otherwise."""
     instant = datetime.fromisoformat(text)
     if instant.tzinfo is None:
-        raise ValueError(f"{text!r} has no time zone; write for example 2019-11-30T23:00:00Z")
+        raise ValueError(f"{text!r} has no time zone; for UTC write {instant.isoformat()}Z")
     return instant.astimezone(UTC)
