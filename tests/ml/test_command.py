@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.mark.parametrize("main", [train.main, evaluate.main, promote.main])
-def test_an_as_of_without_a_zone_is_refused_and_said_as_it_would_be_right(main: object, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_as_of_without_a_zone_is_refused_and_put_right(main: object, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
         main(["--as-of", "2019-11-30T23:00:00"])
     assert stopped.value.code == 2
