@@ -15,7 +15,6 @@ A refusal is a problem document: serving.problems.
 What takes a JSON body is in `json_routes`: serving.direct answers most of it without the messages of ASGI in between.
 """
 
-import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -23,16 +22,15 @@ from data_contracts.settings import Settings
 from serving.background import Repeated
 from serving.collector import collectors
 from serving.counts import SnapshotWatch
-from serving.direct import LONGEST_LENGTH, JsonRoute
+from serving.direct import JsonRoute
 from serving.event_log import EventLog
 from serving.models import ChampionWatch, Message, Receive, Send
 from serving.predictions import answer, answer_body, records
-from serving.problems import ProblemError, Response, internal_error, json_response, unavailable
-from serving.requests import check_content_type, parsed
+from serving.problems import ProblemError, Response, failed, json_response, unavailable
+from serving.requests import check_content_type, is_within, parsed
 from serving.scoring import Scoring
 from serving.status import active_model, health
 
-LOGGER = logging.getLogger(__name__)
 MLFLOW_PATHS = frozenset({"/invocations", "/ping", "/version", "/docs", "/redoc", "/openapi.json"})
 STOP_SECONDS = 1.0
 
@@ -80,13 +78,10 @@ class Application:
             if handler is None:
                 raise unavailable("no_model", self.champions.problem)
             response = await handler(scope, receive)
-        except ProblemError as problem:
-            response = problem.response()
         except DisconnectedError:
             return
-        except Exception:
-            LOGGER.exception("a request failed")
-            response = internal_error()
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is answered
+            response = failed(error)
         for message in response.messages():
             await send(message)
 
@@ -153,8 +148,7 @@ async def _json_body(scope: Message, receive: Receive, limit: int) -> bytes:
     """The whole body; raises ProblemError 415, and 413 as soon as it is known to be over `limit` bytes."""
     headers = dict(scope["headers"])
     check_content_type(headers)
-    length = headers.get(b"content-length", b"0")
-    if len(length) > LONGEST_LENGTH or int(length) > limit:
+    if not is_within(headers.get(b"content-length", b"0"), limit):
         raise _too_large(limit)
     message: Mapping[str, Any] = await receive()
     parts = [message.get("body", b"")]

@@ -5,20 +5,17 @@ ASGI in between. All else, and what comes while a request before it waits for it
 routes; so a refusal that hangs on headers is made there only.
 """
 
-import logging
 from collections.abc import Awaitable, Callable, Mapping
 from functools import lru_cache
 from http import HTTPStatus
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from serving.problems import ProblemError, Response, internal_error
+from serving.problems import Response, failed
+from serving.requests import is_within
 
-LOGGER = logging.getLogger(__name__)
 JsonRoute = Callable[[bytes], Awaitable[Response]]
 """The answer to a POST with this JSON body; raises ProblemError."""
-LONGEST_LENGTH = 19
-"""Digits of a content-length that is a number of bytes and no attack."""
 NOT_PLAIN = frozenset({b"content-encoding", b"expect", b"transfer-encoding", b"upgrade"})
 
 
@@ -68,8 +65,7 @@ class DirectProtocol(HttpToolsProtocol):
         headers = dict(self.headers)
         length = headers.get(b"content-length", b"")
         is_plain = headers.get(b"content-type") == b"application/json" and NOT_PLAIN.isdisjoint(headers)
-        is_known = length.isdigit() and len(length) <= LONGEST_LENGTH
-        return route if is_plain and is_known and int(length) <= self.app.body_limit_bytes else None
+        return route if is_plain and length and is_within(length, self.app.body_limit_bytes) else None
 
     def on_body(self, body: bytes) -> None:
         if isinstance(self.cycle, DirectCycle):
@@ -93,11 +89,8 @@ class DirectProtocol(HttpToolsProtocol):
         cycle.parts.clear()  # uvicorn holds on to the cycle until the connection's next
         try:
             response = await cycle.route(body)
-        except ProblemError as problem:
-            response = problem.response()
-        except Exception:
-            LOGGER.exception("a request failed")
-            response = internal_error()
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is answered
+            response = failed(error)
         if self.flow.write_paused and not cycle.disconnected:
             await self.flow.drain()
         if cycle.disconnected or self.transport.is_closing():

@@ -1,5 +1,6 @@
 """What an answer is, and how a refusal is told: `application/problem+json` (RFC 9457) that never repeats a value."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -7,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+LOGGER = logging.getLogger(__name__)
 RETRY_AFTER = {"retry-after": "1"}
 
 
@@ -77,6 +79,9 @@ def unavailable(kind: str, detail: str) -> ProblemError:
     return ProblemError(503, kind, detail, headers=RETRY_AFTER)
 
 
-def internal_error() -> Response:
-    """What only the log may say more of."""
+def failed(error: Exception) -> Response:
+    """The answer to a request that ended in `error`; of what is no refusal only the log says more."""
+    if isinstance(error, ProblemError):
+        return error.response()
+    LOGGER.error("a request failed", exc_info=error)
     return ProblemError(500, "internal_error", "the server's log says more", headers={"connection": "close"}).response()

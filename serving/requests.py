@@ -16,6 +16,8 @@ DEEPEST = 32
 LARGEST_NUMBER = 10**12
 LAST_POSITION = 1000
 LONGEST_LOC = 200
+LONGEST_LENGTH = 19
+"""Digits of a Content-Length that is a number of bytes and no attack."""
 
 Identifier = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
 FeatureValue = (
@@ -77,6 +79,11 @@ def _is_json_in_utf8(content_type: bytes) -> bool:
     media_type, _, parameters = content_type.decode("latin-1").lower().partition(";")
     charset = parameters.replace(" ", "").replace('"', "")
     return media_type.strip() == "application/json" and charset in ("", "charset=utf-8")
+
+
+def is_within(content_length: bytes, limit: int) -> bool:
+    """Does a Content-Length, which the parser lets be digits only, say `limit` bytes at most?"""
+    return len(content_length) <= LONGEST_LENGTH and int(content_length) <= limit
 
 
 def parsed(body: bytes, default_position: int, slate_limit: int) -> PredictRequest:
