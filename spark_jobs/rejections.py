@@ -37,9 +37,8 @@ def rejections(refused: DataFrame, table_name: str) -> DataFrame:
 
 def refuse(lake: Lake, rejected: DataFrame) -> None:
     """Keep rows of rejected_events; of one that is there, the arrival that comes first."""
-    if not rejected.isEmpty():
-        earlier = "struct(s.received_at, s.origin) < struct(t.received_at, t.origin)"
-        _merge(lake, rejected, f"WHEN MATCHED AND {earlier} THEN UPDATE SET * WHEN NOT MATCHED THEN INSERT *")
+    earlier = "struct(s.received_at, s.origin) < struct(t.received_at, t.origin)"
+    merge(lake, rejected, f"WHEN MATCHED AND {earlier} THEN UPDATE SET * WHEN NOT MATCHED THEN INSERT *")
 
 
 def refuse_losers(lake: Lake, table: Table, ranked: DataFrame, broken: DataFrame) -> None:
@@ -49,11 +48,12 @@ def refuse_losers(lake: Lake, table: Table, ranked: DataFrame, broken: DataFrame
     refuse(lake, rejections(broken.select(*REFUSED).unionByName(lost.select(*REFUSED)), table.name))
     if not lost.isEmpty():
         won = ranked.where("place = 1").withColumn("reason", F.lit(SAME_ID))
-        _merge(lake, rejections(won, table.name), "WHEN MATCHED THEN DELETE")
+        merge(lake, rejections(won, table.name), "WHEN MATCHED THEN DELETE")
 
 
-def _merge(lake: Lake, rows: DataFrame, clauses: str) -> None:
-    """Two of these at once would conflict: both rewrite what they find."""
+def merge(lake: Lake, rows: DataFrame, clauses: str) -> None:
+    """MERGE `rows` (s) into rejected_events (t) by rejection_id; `clauses` say what becomes of a match, and of none.
+    Two of these at once would conflict: both rewrite what they find."""
     with ONE_AT_A_TIME:
         rows.createOrReplaceTempView("merged")
         target = f"delta.`{lake.path(REJECTED_EVENTS)}`"

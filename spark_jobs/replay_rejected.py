@@ -16,7 +16,7 @@ from spark_jobs.delta_log import versions
 from spark_jobs.durability import make_durable
 from spark_jobs.load_events import NO_TABLE
 from spark_jobs.refine_events import TABLES_WRITTEN, refine_batch
-from spark_jobs.rejections import REFUSED, SAME_ID, rejections
+from spark_jobs.rejections import REFUSED, SAME_ID, merge, rejections
 from spark_jobs.session import Lake, run_job
 
 Counts = Mapping[tuple[str, str], int]
@@ -130,12 +130,12 @@ def _as_it_is(lake: Lake, table: Table) -> DataFrame:
 def _take_back(lake: Lake, replayed: DataFrame, over: DataFrame) -> None:
     """Delete those of the `replayed` rejections that are `over`; today's contract has made the others again."""
     marked = replayed.join(over.withColumn("is_over", F.lit(True)), on="rejection_id", how="left")
-    marked.createOrReplaceTempView("replayed")
-    lake.spark.sql(
-        f"MERGE INTO delta.`{lake.path(REJECTED_EVENTS)}` t USING replayed s ON t.rejection_id = s.rejection_id "
-        f"WHEN MATCHED AND s.is_over THEN DELETE "
+    merge(
+        lake,
+        marked,
+        "WHEN MATCHED AND s.is_over THEN DELETE "
         f"WHEN MATCHED AND t.contract_version <> '{CONTRACT_VERSION}' "
-        f"THEN UPDATE SET contract_version = '{CONTRACT_VERSION}'"
+        f"THEN UPDATE SET contract_version = '{CONTRACT_VERSION}'",
     )
 
 
