@@ -26,6 +26,8 @@ def show_status(settings: Settings, console: Console, as_json: bool = False) -> 
             console.print(f"{len(left)} programs run that no supervisord looks after: `clicklake stop` ends them")
         if supervisord:
             console.print(f"Airflow: {login(settings)}", markup=False)
+        if settings.validation_page.exists():
+            console.print(f"the contracts' checks: {settings.validation_page}", markup=False, soft_wrap=True)
     return all(each.healthy for each in found)
 
 

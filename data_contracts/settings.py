@@ -37,6 +37,11 @@ class Settings:
         return self.home / "landing"
 
     @property
+    def validation_page(self) -> Path:
+        """What Great Expectations found, as a page for people; it is there once a table was checked."""
+        return self.home / "reports" / "validation.html"
+
+    @property
     def lake(self) -> Path:
         """One Delta table a folder."""
         return self.home / "lake"

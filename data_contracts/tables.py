@@ -79,6 +79,7 @@ VALIDATION_RESULTS = Table(
         Column("detail", "STRING", "the expectation's bounds, or the error that kept it from running"),
         Column("table_version", "BIGINT", "the Delta version that was checked", nullable=True, minimum=0),
         Column("rows_checked", "BIGINT", "rows of the partitions that were checked", nullable=True, minimum=0),
+        Column("checked_at", "TIMESTAMP", "when it was checked, by the machine's clock", nullable=True),
     ),
     key=("table_name", "as_of", "expectation", "column_name"),
 )

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from pyspark.sql import DataFrame
@@ -67,6 +67,7 @@ def validated(batches: Iterable[Batch], as_of: datetime) -> list[dict[str, Any]]
     os.environ["GX_ANALYTICS_ENABLED"] = "false"
     import great_expectations as gx  # takes seconds to import, and reads the switch above as it is imported
 
+    checked_at = datetime.now(UTC)
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = {"globally": False}
     source = context.data_sources.add_spark("lake")
@@ -76,20 +77,19 @@ def validated(batches: Iterable[Batch], as_of: datetime) -> list[dict[str, Any]]
         asset = source.add_dataframe_asset(checked.table.name)
         rows = asset.add_batch_definition_whole_dataframe("touched").get_batch({"dataframe": checked.rows})
         found = rows.validate(suite, result_format=NO_VALUES)
-        return [_result(result, checked, as_of) for result in found.results]
+        return [{**_result(result, checked), "as_of": as_of, "checked_at": checked_at} for result in found.results]
 
     with ThreadPoolExecutor(AT_ONCE) as workers:
         return [result for found in workers.map(results, batches) for result in found]
 
 
-def _result(result: Any, checked: Batch, as_of: datetime) -> dict[str, Any]:
+def _result(result: Any, checked: Batch) -> dict[str, Any]:
     kind, column = result.expectation_config.type, result.expectation_config.kwargs.get("column")
     raised = [entry["exception_message"] for entry in _exceptions(result.exception_info) if entry["raised_exception"]]
     # Great Expectations rewrites what it is given (1 to 1.0), so the contract's own words are kept.
     stated = next(each for each in expectations(checked.table) if (each["type"], _column(each)) == (kind, column))
     return {
         "table_name": checked.table.name,
-        "as_of": as_of,
         "expectation": kind,
         "column_name": column,
         "success": bool(result.success) and not raised,
@@ -148,7 +148,8 @@ def main(lake: Lake, as_of: datetime, arguments: argparse.Namespace) -> str:
         rows = lake.spark.createDataFrame(results, schema=lake.read(VALIDATION_RESULTS).schema)
         names = ", ".join(quoted(each.table.name) for each in batches)
         lake.overwrite(VALIDATION_RESULTS, rows, where=f"table_name IN ({names}) AND as_of = '{as_of.isoformat()}'")
-    page = write_page(lake.read(VALIDATION_RESULTS), lake.settings.home)
+    page = lake.settings.validation_page
+    write_page(lake.read(VALIDATION_RESULTS), page)
     return said(tables, batches, results) + f"; see {page}"
 
 

@@ -23,16 +23,15 @@ Runs = dict[datetime, list[Result]]
 """The results of a table by their run, the newest first."""
 
 
-def write_page(results: DataFrame, home: Path) -> Path:
-    """Write <home>/reports/validation.html from the newest runs of each table; a reader sees the old page or this."""
-    newest = F.dense_rank().over(Window.partitionBy("table_name").orderBy(F.col("as_of").desc()))
+def write_page(results: DataFrame, page: Path) -> None:
+    """Write the page from the newest runs of each table; a reader sees the old page or this."""
+    newest_first = F.col("checked_at").desc_nulls_last(), F.col("as_of").desc()
+    newest = F.dense_rank().over(Window.partitionBy("table_name").orderBy(*newest_first))
     rows = results.withColumn("age", newest).where(F.col("age") <= RUNS_SHOWN).orderBy("age").drop("age").collect()
-    page = home / "reports" / "validation.html"
     page.parent.mkdir(parents=True, exist_ok=True)
     beside = page.with_suffix(f".{os.getpid()}")
     beside.write_text(validation_page([row.asDict() for row in rows]), encoding="utf-8")
     beside.replace(page)
-    return page
 
 
 def validation_page(results: Iterable[Result]) -> str:
@@ -48,8 +47,8 @@ def validation_page(results: Iterable[Result]) -> str:
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>Clicklake: validation</title><style>{STYLE}</style></head><body><main>"
         f"<h1>Validation</h1>{_summary(known)}"
-        '<div class="wide"><table class="overview"><thead><tr><th>table<th>expectations<th>checked as of'
-        f'<th class="number">version<th class="number">rows checked<th>runs, newest last</tr></thead>'
+        '<div class="wide"><table class="overview"><thead><tr><th>table<th>expectations<th>checked at<th>as of'
+        '<th class="number">version<th class="number">rows checked<th>runs, newest last</tr></thead>'
         f"<tbody>{rows}</tbody></table></div>{sections}"
         "<footer>Great Expectations checks, after each load, the partitions that changed since their table last met its"
         " contract, and whole tables where that is not known. Rows: <code>SELECT * FROM validation_results</code>."
@@ -79,9 +78,9 @@ def _summary(tables: dict[str, Runs]) -> str:
 def _overview(entry: tuple[str, Runs]) -> str:
     name, runs = entry
     run = _newest(runs)
-    as_of, version, rows = _told(run)
+    checked_at, as_of, version, rows = _told(run)
     return (
-        f'<tr><td><a href="#{name}">{name}</a><td>{_mark(run)}<td>{as_of}'
+        f'<tr><td><a href="#{name}">{name}</a><td>{_mark(run)}<td>{checked_at}<td>{as_of}'
         f'<td class="number">{version}<td class="number">{rows}<td>{_strip(runs)}</tr>'
     )
 
@@ -95,52 +94,64 @@ def _mark(run: list[Result]) -> str:
     )
 
 
-def _told(run: list[Result]) -> tuple[str, str, str]:
-    version, rows = run[0]["table_version"], run[0]["rows_checked"]
-    as_of = f"{run[0]['as_of']:%Y-%m-%d %H:%M}"
-    return as_of, "" if version is None else str(version), "" if rows is None else f"{rows:,}"
+def _told(run: list[Result]) -> tuple[str, str, str, str]:
+    """checked_at, as_of, version and rows as text; empty where an older run did not record it."""
+    checked_at, version, rows = (run[0][name] for name in ("checked_at", "table_version", "rows_checked"))
+    return (
+        f"{checked_at:%Y-%m-%d %H:%M}" if checked_at else "",
+        f"{run[0]['as_of']:%Y-%m-%d %H:%M}",
+        "" if version is None else str(version),
+        "" if rows is None else f"{rows:,}",
+    )
 
 
 def _strip(runs: Runs) -> str:
     """A bar a run, the oldest first; a broken one is told apart by its height as well as its colour."""
     bars = []
     for place, run in enumerate(reversed(runs.values())):
-        broken, (as_of, version, _) = len(_broken(run)), _told(run)
-        title = f"{as_of}, version {version}: {f'{broken} of {len(run)} broken' if broken else f'{len(run)} met'}"
+        broken, (_, as_of, version, _) = len(_broken(run)), _told(run)
+        title = f"as of {as_of}, version {version}: {f'{broken} of {len(run)} broken' if broken else f'{len(run)} met'}"
         kind, top, height = ("broken", 0, 16) if broken else ("met", 8, 8)
         bars.append(
             f'<rect class="{kind}" x="{place * 8}" y="{top}" width="6" height="{height}" rx="1">'
             f"<title>{escape(title)}</title></rect>"
         )
     width = len(bars) * 8
-    return f'<svg width="{width}" height="16" role="img" aria-label="the last {len(bars)} runs">{"".join(bars)}</svg>'
+    return f'<svg width="{width}" height="16" role="img" aria-label="{_last_runs(runs)}">{"".join(bars)}</svg>'
 
 
 def _section(entry: tuple[str, Runs]) -> str:
     name, runs = entry
     table, run = TABLES[name], _newest(runs)
-    as_of, version, rows = _told(run)
+    checked_at, as_of, version, rows = _told(run)
     ordered = sorted(run, key=lambda result: (result["success"], _place(table, result)))
     lines = "".join(_expectation(table, result) for result in ordered)
     is_open = " open" if _broken(run) else ""
     return (
         f'<section id="{name}"><h2>{name} {_mark(run)}</h2><p>{escape(table.about)}</p>'
-        f'<p class="told">As of {as_of} UTC: {rows or "?"} rows of version {version or "?"}.</p>'
+        f'<p class="told">Checked at {checked_at or "?"} as of {as_of} UTC: {rows or "?"} rows of version'
+        f" {version or '?'}.</p>"
         f"<details{is_open}><summary>{len(run)} expectations</summary>"
         '<div class="wide"><table><thead><tr><th>result<th>column<th>what must hold<th>what the column is</tr></thead>'
         f"<tbody>{lines}</tbody></table></div></details>{_history(runs)}</section>"
     )
 
 
+def _last_runs(runs: Runs) -> str:
+    return f"the last {len(runs)} runs" if len(runs) > 1 else "the only run so far"
+
+
 def _history(runs: Runs) -> str:
     lines = []
     for run in runs.values():
-        as_of, version, rows = _told(run)
-        lines.append(f'<tr><td>{as_of}<td class="number">{version}<td class="number">{rows}<td>{_mark(run)}</tr>')
+        checked_at, as_of, version, rows = _told(run)
+        lines.append(
+            f'<tr><td>{checked_at}<td>{as_of}<td class="number">{version}<td class="number">{rows}<td>{_mark(run)}</tr>'
+        )
     return (
-        f"<details><summary>the last {len(lines)} runs</summary>"
-        '<table><thead><tr><th>as of<th class="number">version<th class="number">rows checked<th>expectations</tr>'
-        f"</thead><tbody>{''.join(lines)}</tbody></table></details>"
+        f"<details><summary>{_last_runs(runs)}</summary>"
+        '<table><thead><tr><th>checked at<th>as of<th class="number">version<th class="number">rows checked'
+        f"<th>expectations</tr></thead><tbody>{''.join(lines)}</tbody></table></details>"
     )
 
 

@@ -34,3 +34,14 @@ def test_programs_that_lost_their_supervisord_are_told(settings: Settings, capsy
         assert "1 programs run that no supervisord looks after: `clicklake stop` ends them" in capsys.readouterr().out
     finally:
         left.communicate()
+
+
+def test_the_page_of_the_checks_is_named_once_there_is_one(
+    settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    show_status(settings, Console(width=120))
+    assert "checks" not in capsys.readouterr().out
+    settings.validation_page.parent.mkdir(parents=True)
+    settings.validation_page.touch()
+    show_status(settings, Console(width=120))
+    assert f"the contracts' checks: {settings.validation_page}\n" in capsys.readouterr().out

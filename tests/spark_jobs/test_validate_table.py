@@ -50,6 +50,14 @@ def test_a_table_that_nothing_touched_is_not_checked_again(clicks):
     assert results(clicks) == [(True, 1, 2)]
 
 
+def test_the_page_shows_the_latest_check_also_where_it_was_made_as_of_an_earlier_time(clicks, landed):
+    validate(clicks, HOURS[1])
+    refine(clicks, landed, click(2 + DAY))
+    validate(clicks, HOURS[0])
+    page = clicks.settings.validation_page.read_text()
+    assert " as of 2026-01-10 12:00 UTC: 2 rows of version 2." in page
+
+
 def test_a_broken_contract_fails_every_run_until_it_is_mended(clicks, landed):
     validate(clicks, HOURS[0])
     again = f"INSERT INTO delta.`{clicks.path(CLICKS)}` SELECT * FROM delta.`{clicks.path(CLICKS)}` WHERE click_id = "
@@ -63,7 +71,7 @@ def test_a_broken_contract_fails_every_run_until_it_is_mended(clicks, landed):
     assert (broken["expectation"], broken["column_name"]) == ("expect_column_values_to_be_unique", "click_id")
     assert (broken["table_version"], broken["rows_checked"]) == (2, 2)
     assert "click-1" not in "".join(map(str, broken))
-    page = (clicks.settings.home / "reports" / "validation.html").read_text()
+    page = clicks.settings.validation_page.read_text()
     assert "All 11 expectations on 1 tables are met." in page
     assert "click-1" not in page
 

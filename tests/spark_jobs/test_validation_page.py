@@ -1,7 +1,7 @@
 """The page that validation_results become: what it says, and that it fetches nothing."""
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 from typing import Any
 
@@ -26,6 +26,7 @@ def run(table: Any, as_of: datetime, **broken: str) -> list[dict[str, Any]]:
             "detail": "{}",
             "table_version": 7,
             "rows_checked": 12345,
+            "checked_at": as_of + timedelta(minutes=5),
         }
         for each in expectations(table)
     ]
@@ -51,7 +52,7 @@ def text(page: str) -> str:
 def test_what_is_met_is_said_with_version_and_rows():
     shown = text(validation_page(run(CLICKS, NOON)))
     assert "All 11 expectations on 1 tables are met." in shown
-    assert "clicks ✓ 11 met 2026-01-10 12:00 7 12,345" in shown
+    assert "clicks ✓ 11 met 2026-01-10 12:05 2026-01-10 12:00 7 12,345" in shown
     assert "✓ met clicked is never null true for a click; false is a stated non-click" in shown
     assert "✓ met the table has the 11 columns of the contract and no other" in shown
     assert "✓ met click_id is unique within the checked rows UUID of the click" in shown
@@ -71,16 +72,18 @@ def test_what_is_broken_comes_first_and_is_told_apart_from_what_could_not_run():
 def test_the_newest_run_is_shown_and_the_others_are_its_history():
     page = validation_page(run(CLICKS, ONE) + run(CLICKS, NOON, click_id="{}"))
     assert "All 11 expectations on 1 tables are met." in text(page)
-    assert re.findall(r"<title>(2026.*?)</title>", page) == [
-        "2026-01-10 12:00, version 7: 1 of 11 broken",
-        "2026-01-10 13:00, version 7: 11 met",
+    assert re.findall(r"<title>(as of.*?)</title>", page) == [
+        "as of 2026-01-10 12:00, version 7: 1 of 11 broken",
+        "as of 2026-01-10 13:00, version 7: 11 met",
     ]
     assert "the last 2 runs" in text(page)
 
 
 def test_results_of_before_versions_were_kept_are_shown_too():
-    old = [{**row, "table_version": None, "rows_checked": None} for row in run(CLICKS, NOON)]
-    assert "As of 2026-01-10 12:00 UTC: ? rows of version ?." in text(validation_page(old))
+    lacking = {"table_version": None, "rows_checked": None, "checked_at": None}
+    shown = text(validation_page([{**row, **lacking} for row in run(CLICKS, NOON)]))
+    assert "Checked at ? as of 2026-01-10 12:00 UTC: ? rows of version ?." in shown
+    assert "the only run so far" in shown
 
 
 def test_an_empty_page_says_so():
