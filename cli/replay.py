@@ -7,6 +7,7 @@ from cli.errors import CommandError
 from data_contracts.settings import Settings
 from data_contracts.tables import LANDED
 from spark_jobs.locks import LockError
+from spark_jobs.rejections import SAME_ID
 from spark_jobs.replay_rejected import Replay, replayed
 from spark_jobs.session import JobError, Lake, connect
 
@@ -27,17 +28,31 @@ def replay(settings: Settings, console: Console, table: str, reason: str, dry_ru
 
 
 def show(done: Replay, console: Console, dry_run: bool) -> None:
-    """A line a table and reason."""
+    """A line a table and reason that was chosen or has changed, and what came of the chosen in all; every one where
+    none was chosen, since that may be a slip of the pen."""
     if not done.before:
         console.print("rejected_events has no rows")
         return
+    if not done.asked:
+        console.print(f"no rejection was chosen: rejected_events holds these, and never replays {SAME_ID!r}")
     shown = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for name in ("table", "reason"):
         shown.add_column(name, header_style="bold")
     for name in ("before", "would be" if dry_run else "after"):
         shown.add_column(name, header_style="bold", justify="right")
-    for key in sorted({*done.before, *done.after}):
+    changed = {key for key in {*done.before, *done.after} if done.before.get(key) != done.after.get(key)}
+    for key in sorted({*done.asked, *changed} or done.before):
         shown.add_row(*key, str(done.before.get(key, 0)), str(done.after.get(key, 0)))
     console.print(shown)
+    if done.asked:
+        console.print(told(done, dry_run))
+
+
+def told(done: Replay, dry_run: bool) -> str:
+    """What came of the chosen rejections, in one line."""
+    number = sum(done.asked.values())
+    parts = [f"{done.accepted:,} accepted", f"{number - done.accepted - done.gone:,} still refused"]
     if done.gone:
-        console.print(f"{done.gone} of those asked for cannot be replayed: raw_events has deleted their lines")
+        parts.append(f"{done.gone:,} not replayed: raw_events has deleted their lines")
+    would = "; nothing was written" if dry_run else ""
+    return f"{number:,} chosen: {', '.join(parts)}{would}"

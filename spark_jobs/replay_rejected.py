@@ -27,11 +27,18 @@ KEYED_BY_TIME = [table.name for table in LANDED.values() if "received_at" in tab
 
 @dataclass(frozen=True)
 class Replay:
-    """Rejections before and after (or as they would be), and how many of those asked for have no raw line any more."""
+    """Rejections before and after (or as they would be), those of before that were asked for, and how many of these
+    have no raw line any more."""
 
     before: Counts
     after: Counts
-    gone: int
+    asked: Counts
+    gone: int = 0
+
+    @property
+    def accepted(self) -> int:
+        """Rejections taken back: the contract of today accepts their rows."""
+        return sum(self.before.values()) - sum(self.after.values())
 
 
 def chosen(rejected: DataFrame, table: str, reason: str) -> DataFrame:
@@ -87,11 +94,11 @@ def replayed(lake: Lake, table: str = "", reason: str = "", dry_run: bool = Fals
     contract says: that an accepted row loses its id to another is known once it is refined."""
     with nullcontext() if dry_run else lake.writing(*TABLES_WRITTEN):
         rejected, raw = _as_it_is(lake, REJECTED_EVENTS), _as_it_is(lake, RAW_EVENTS)
-        before = counts(rejected)
         asked = chosen(rejected, table, reason)
+        before, of_them = counts(rejected), counts(asked)
         first_day = asked.agg(F.to_date(F.min("received_at"))).collect()[0][0]
         if first_day is None:
-            return Replay(before, before, 0)
+            return Replay(before, before, of_them)
         lines = lines_of(raw.where(F.col("received_date") >= F.lit(first_day)), asked)
         gone = asked.alias("rejection").join(lines.alias("line"), on=_is_about(), how="left_anti").count()
         events = refinable(lines).persist()
@@ -103,13 +110,13 @@ def replayed(lake: Lake, table: str = "", reason: str = "", dry_run: bool = Fals
             if dry_run:
                 added = refused.join(rejected, on="rejection_id", how="left_anti")
                 left = rejected.join(over, on="rejection_id", how="left_anti")
-                return Replay(before, counts(left.unionByName(added)), gone)
+                return Replay(before, counts(left.unionByName(added)), of_them, gone)
             _refine(lake, events)
             _take_back(lake, known.select("rejection_id"), over.select("rejection_id"))
         finally:
             for kept in (events, *judged.values()):
                 kept.unpersist()
-        return Replay(before, counts(lake.read(REJECTED_EVENTS)), gone)
+        return Replay(before, counts(lake.read(REJECTED_EVENTS)), of_them, gone)
 
 
 def _refine(lake: Lake, events: DataFrame) -> None:
@@ -143,9 +150,8 @@ def main(lake: Lake, as_of: datetime, arguments: argparse.Namespace) -> str:
     """Replay what --table and --reason choose."""
     replay = replayed(lake, arguments.table, arguments.reason, arguments.dry_run)
     would = "would be " if arguments.dry_run else ""
-    taken_back = sum(replay.before.values()) - sum(replay.after.values())
     gone = f"; the raw lines of {replay.gone} are gone" if replay.gone else ""
-    return f"rejected_events: {taken_back} of {sum(replay.before.values())} {would}taken back{gone}"
+    return f"rejected_events: {replay.accepted} of {sum(replay.asked.values())} chosen {would}taken back{gone}"
 
 
 if __name__ == "__main__":

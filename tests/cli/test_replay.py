@@ -21,22 +21,38 @@ def shown(done: Replay, dry_run: bool = False) -> list[list[str]]:
 
 
 def test_each_reason_is_a_line_with_its_rejections_before_and_after() -> None:
-    assert shown(Replay(BEFORE, AFTER, 0)) == [
+    assert shown(Replay(BEFORE, AFTER, BEFORE)) == [
         ["table", "reason", "before", "after"],
         ["ads", "ad_id:", "missing", "2", "2"],
         ["clicks", "clicked:", "not", "a", "BOOLEAN", "0", "1"],
         ["clicks", "timestamp:", "missing", "3", "1"],
+        ["5", "chosen:", "1", "accepted,", "4", "still", "refused"],
     ]
 
 
+def test_what_was_not_chosen_and_has_not_changed_is_not_shown() -> None:
+    lines = shown(Replay(BEFORE, AFTER, {("clicks", "timestamp: missing"): 3}))
+    assert [line[0] for line in lines] == ["table", "clicks", "clicks", "3"]
+
+
+def test_where_nothing_was_chosen_it_is_said_and_all_reasons_are_shown() -> None:
+    said, head, *lines = shown(Replay(BEFORE, BEFORE, {}))
+    assert " ".join(said) == (
+        "no rejection was chosen: rejected_events holds these, and never replays 'same id, other content: an earlier row holds it'"
+    )
+    assert [line[0] for line in (head, *lines)] == ["table", "ads", "clicks"]
+
+
 def test_a_dry_run_says_that_nothing_was_done_and_lines_that_are_gone_are_counted() -> None:
-    head, *_, last = shown(Replay(BEFORE, AFTER, 2), dry_run=True)
+    head, *_, last = shown(Replay(BEFORE, AFTER, BEFORE, 2), dry_run=True)
     assert head == ["table", "reason", "before", "would", "be"]
-    assert " ".join(last) == "2 of those asked for cannot be replayed: raw_events has deleted their lines"
+    assert " ".join(last) == (
+        "5 chosen: 1 accepted, 2 still refused, 2 not replayed: raw_events has deleted their lines; nothing was written"
+    )
 
 
 def test_without_rejections_there_is_nothing_to_show() -> None:
-    assert shown(Replay({}, {}, 0)) == [["rejected_events", "has", "no", "rows"]]
+    assert shown(Replay({}, {}, {})) == [["rejected_events", "has", "no", "rows"]]
 
 
 def test_a_table_that_nothing_lands_in_is_refused_by_name(settings: Settings) -> None:

@@ -79,7 +79,8 @@ def test_a_row_that_is_accepted_but_whose_id_another_holds_is_a_conflict_then(la
     narrow.undo()
     assert replayed(lake).after == {("ad_impressions", SAME_ID): 1}
     assert impressions(lake) == ["impression-1"]
-    assert replayed(lake, reason=SAME_ID).after == {("ad_impressions", SAME_ID): 1}
+    again = replayed(lake, reason=SAME_ID)
+    assert (again.after, again.asked) == ({("ad_impressions", SAME_ID): 1}, {})
 
 
 def test_an_earlier_row_of_an_id_wins_it_however_late_it_is_replayed(lake, loaded, narrow):
@@ -98,7 +99,7 @@ def test_a_dry_run_says_the_same_and_writes_nothing(lake, loaded, narrow):
     assert said == replayed(lake)
     assert said.after == {("ad_impressions", TOO_LIKELY): 2}
     arguments = Namespace(table="", reason="", dry_run=True)
-    assert main(lake, NOON, arguments) == "rejected_events: 0 of 2 would be taken back"
+    assert main(lake, NOON, arguments) == "rejected_events: 0 of 2 chosen would be taken back"
 
 
 def test_table_and_reason_choose(lake, loaded, narrow):
@@ -106,8 +107,8 @@ def test_table_and_reason_choose(lake, loaded, narrow):
     loaded(shown(1, position=5), shown(2, position=5, user_id=None), bad_click)
     narrow.undo()
     before = rejections(lake)
-    replayed(lake, table="clicks")
-    replayed(lake, reason="100%")
+    assert replayed(lake, table="clicks").asked == {("clicks", "timestamp: not a TIMESTAMP"): 1}
+    assert replayed(lake, reason="100%").asked == {}
     assert [row[:3] for row in rejections(lake)] == [row[:3] for row in before]
     replayed(lake, table="ad_impressions", reason="user_id: missing")
     assert [row[2] for row in rejections(lake)] == [TOO_LOW, "user_id: missing", "timestamp: not a TIMESTAMP"]
