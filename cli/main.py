@@ -129,11 +129,13 @@ def import_(
     """
     from cli.importing.check import check_import
     from cli.importing.import_log import import_log
+    from cli.importing.shown import show_next
 
+    settings, shown = load(), console()
     if check:
-        check_import(load(), mapping, sources, console())
-    else:
-        import_log(load(), mapping, sources, console(), again=again)
+        check_import(settings, mapping, sources, shown)
+    elif tally := import_log(settings, mapping, sources, shown, again=again):
+        show_next(shown, settings, tally)
 
 
 @app.command(rich_help_panel=TABLES)

@@ -52,7 +52,11 @@ def opened_members(sources: Sequence[Path], wanted: Callable[[str], bool]) -> It
 
 
 def source_files(source: Path, wanted: Callable[[str], bool]) -> list[Path]:
-    """The files on disk that hold a source's wanted members, in a stable order."""
+    """The files on disk that hold a source's wanted members, in a stable order. Raises SourceError."""
+    try:
+        source.stat()
+    except OSError as error:
+        raise SourceError(f"{source}: cannot be read: {_reason(error)}") from None
     if source.is_dir():
         return [path for path in sorted(source.rglob("*")) if path.is_file() and wanted(_inside(source, path))]
     return [source] if _is_tar(source) or wanted(source.name) else []
@@ -68,7 +72,6 @@ def source_digest(mapping: bytes, sources: Sequence[Path], wanted: Callable[[str
     digest = hashlib.sha256(mapping)
     for source in sources:
         try:
-            source.stat()
             for file in source_files(source, wanted):
                 digest.update(f"\0{_inside(source, file)}\0{file.stat().st_size}\0".encode())
                 with file.open("rb") as content:

@@ -5,6 +5,7 @@ import gc
 import time
 from collections.abc import Iterator, Sequence
 from functools import lru_cache, partial
+from itertools import islice
 from pathlib import Path
 from typing import IO
 
@@ -27,6 +28,7 @@ from data_contracts.settings import Settings
 RECORD_SECONDS = 5.0
 """How often it is put on disk how far an import has come: what a kill makes it do again."""
 USERS_REMEMBERED = 200_000
+MEMBERS_LISTED = 10
 
 
 def import_log(
@@ -75,10 +77,15 @@ def check_members(mapping: Mapping, sources: Sequence[Path]) -> None:
         read.update(keys)
     for section in mapping.sections:
         if section.key not in read:
-            names = ", ".join(source.name for source in sources)
-            raise MappingError(
-                f"{mapping.path}: {section.key}.members: {section.members.pattern} matches no member of {names}"
-            )
+            pattern, listed = section.members.pattern, _listed(sources)
+            raise MappingError(f"{mapping.path}: {section.key}.members: {pattern} matches no member of {listed}")
+
+
+def _listed(sources: Sequence[Path]) -> str:
+    """The sources, and the first files in them."""
+    found = [member.path for member, _ in islice(opened_members(sources, lambda _: True), MEMBERS_LISTED + 1)]
+    more = ", ..." if found[MEMBERS_LISTED:] else ""
+    return f"{', '.join(source.name for source in sources)} (there: {', '.join(found[:MEMBERS_LISTED])}{more})"
 
 
 def opened_rows(stream: IO[bytes], member: Member, layout: Layout) -> Rows:

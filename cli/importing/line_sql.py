@@ -43,6 +43,8 @@ class LineSql:
         """Why `expression` cannot be used on lines of this schema; empty when it can. It must be one scalar expression
         that gives a line the same value each time: TRY binds no aggregate, window, subquery, or volatile function."""
         self._connection.register(LINES, schema.empty_table())
+        if error := self._parsed(expression).get("error_message"):
+            return f"Parser Error: {str(error).splitlines()[0]}"
         try:
             query = f"SELECT 1, TRY(({expression}\n)) FROM {relation}"
             found = self._connection.execute(query).description
@@ -55,9 +57,12 @@ class LineSql:
     def columns_of(self, expression: str) -> set[str]:
         """The columns that an expression names, in lower case; none when it is not valid SQL, which `complaint` tells.
         COLUMNS() and `*` are the STAR."""
-        query = "SELECT json_serialize_sql(?)"
-        ((tree,),) = self._connection.execute(query, [f"SELECT ({expression}\n)"]).fetchall()
-        return set(_named(json.loads(tree)))
+        return set(_named(self._parsed(f"({expression}\n)")))
+
+    def _parsed(self, selected: str) -> dict[str, Any]:
+        """The syntax tree of a SELECT, or what is wrong with it as its `error_message`."""
+        ((tree,),) = self._connection.execute("SELECT json_serialize_sql(?)", [f"SELECT {selected}"]).fetchall()
+        return dict(json.loads(tree))
 
     def rows(self, asked: LineQuery, lines: pa.Table) -> list[tuple[Any, ...]]:
         """The rows of a query on `lines`, one a line and in their order, whatever line makes it fail.

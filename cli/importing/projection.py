@@ -152,7 +152,8 @@ def _expressions(section: Section) -> dict[str, str]:
     """All expressions of a section by their key in the mapping."""
     columns = {f"columns.{name}": text for name, text in section.columns.items()}
     features = {f"features.{name}": text for name, text in section.features.items()}
-    return {"where": section.where, "received_at": section.received_at, **columns, **features}
+    received_at = {"received_at": section.received_at} if section.states_received_at else {}
+    return {"where": section.where, **received_at, **columns, **features}
 
 
 def _expression(text: str, schema: pa.Schema) -> str:

@@ -9,6 +9,8 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
 from cli.importing.tally import Tally
+from data_contracts.landing import instant_text
+from data_contracts.settings import Settings
 
 REASONS_SHOWN = 5
 
@@ -54,6 +56,17 @@ def show_summary(console: Console, tally: Tally, new_rows: int, seconds: float) 
     if tally.rejected:
         console.print("rejected lines go to rejected_events, with their file and line")
     console.print(f"{new_rows:,} rows in {seconds:.1f} s, {new_rows / max(seconds, 1e-9):,.0f} rows/s")
+
+
+def show_next(console: Console, settings: Settings, tally: Tally) -> None:
+    """What brings the imported rows into the tables, and that a stated clock keeps from the models what is after it."""
+    console.print(f"next: trigger ingest_events at {settings.airflow_url}, which brings them into the tables")
+    if settings.clock.stated and tally.newest > (now := instant_text(settings.clock.now())):
+        console.print(
+            f"the newest row is of {tally.newest}, after the stated clock ({now}): the tables hold it, but counts,"
+            " labels and models see nothing after clock.stated (docs/operations.md)",
+            soft_wrap=True,
+        )
 
 
 def show_reasons(console: Console, reasons: Mapping[str, int]) -> None:

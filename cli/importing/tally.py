@@ -2,12 +2,13 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from cli.importing.mapped_rows import Judged
 from data_contracts.disk import replace_whole
+from data_contracts.landing import instant_text
 
 REASONS_LIMIT = 100
 OTHER_REASONS = "other reasons"
@@ -16,16 +17,20 @@ OTHER_REASONS = "other reasons"
 
 @dataclass
 class Tally:
-    """Rows, and rejected lines by reason, of each table; `member` and `line` are the last that is safely in landing."""
+    """Rows, and rejected lines by reason, of each table; `member` and `line` are the last that is safely in landing,
+    `newest` is the latest received_at of a row, as landing writes it."""
 
     rows: Counter[str] = field(default_factory=Counter)
     rejected: dict[str, Counter[str]] = field(default_factory=dict)
     member: str = ""
     line: int = 0
+    newest: str = ""
     is_finished: bool = False
 
-    def count(self, judged: Iterable[Judged]) -> None:
+    def count(self, judged: Sequence[Judged]) -> None:
         """Adds these events."""
+        if received := [event.received_at for event, reason in judged if not reason]:
+            self.newest = max(self.newest, instant_text(max(received)))
         for (table, reason), number in Counter((event.table, reason) for event, reason in judged).items():
             if not reason:
                 self.rows[table] += number
@@ -45,7 +50,7 @@ def read_tally(file: Path) -> Tally | None:
     try:
         written = json.loads(file.read_text())
         rejected = {table: Counter(reasons) for table, reasons in written["rejected"].items()}
-        done, place = written["is_finished"], (str(written["member"]), int(written["line"]))
+        done, place = written["is_finished"], (str(written["member"]), int(written["line"]), str(written["newest"]))
         return Tally(Counter(written["rows"]), rejected, *place, is_finished=bool(done))
     except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
         return None

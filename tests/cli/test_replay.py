@@ -8,6 +8,7 @@ from rich.console import Console
 from cli.errors import CommandError
 from cli.replay import replay, show
 from data_contracts.settings import Settings
+from spark_jobs.rejections import SAME_ID
 from spark_jobs.replay_rejected import Replay
 
 BEFORE = {("clicks", "timestamp: missing"): 3, ("ads", "ad_id: missing"): 2}
@@ -37,9 +38,7 @@ def test_what_was_not_chosen_and_has_not_changed_is_not_shown() -> None:
 
 def test_where_nothing_was_chosen_it_is_said_and_all_reasons_are_shown() -> None:
     said, head, *lines = shown(Replay(BEFORE, BEFORE, {}))
-    assert " ".join(said) == (
-        "no rejection was chosen: rejected_events holds these, and never replays 'same id, other content: an earlier row holds it'"
-    )
+    assert " ".join(said) == f"no rejection was chosen: rejected_events holds these, and never replays {SAME_ID!r}"
     assert [line[0] for line in (head, *lines)] == ["table", "ads", "clicks"]
 
 

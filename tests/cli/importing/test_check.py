@@ -7,6 +7,7 @@ import pytest
 from rich.console import Console
 
 from cli.importing import check
+from cli.importing.archive import SourceError
 from cli.importing.check import check_import
 from cli.importing.mapping import MappingError
 
@@ -71,6 +72,11 @@ def test_nothing_is_written_and_no_raw_id_is_shown(settings, folder, console):
     assert not settings.home.exists()
     assert "granted" in console.file.getvalue()
     assert "ann" not in console.file.getvalue()
+
+
+def test_a_source_that_is_not_there_is_named(settings, folder, console):
+    with pytest.raises(SourceError, match=r"lag: cannot be read: No such file or directory"):
+        check_import(settings, folder / "mine.toml", [folder / "lag"], console)
 
 
 def test_a_mapping_that_does_not_fit_is_refused_as_by_the_import(settings, folder, console):

@@ -1,82 +1,20 @@
-"""The import as a whole: a shop's log, bad lines, running again, being cut off, the example of the docs."""
+"""The import as a whole: a shop's log, bad lines, running again, the example of the docs."""
 
 import gzip
 import io
 import re
-import signal
-import subprocess
-import sys
 import tarfile
-from pathlib import Path
 
 import pyarrow as pa
 import pytest
 from rich.console import Console
 
-from cli.importing import import_log as importing
 from cli.importing import text_lines
 from cli.importing.archive import SourceError
 from cli.importing.import_log import import_log
 from cli.importing.mapping import MappingError
-from cli.importing.tally import Tally, read_tally
-from data_contracts.landing import read_segment
 from data_contracts.pseudonym import load_key, pseudonym
-
-ROOT = Path(__file__).parents[3]
-MAPPING = """[[ad_impressions]]
-members = 'day-(?P<day>[0-9]+)\\.csv(\\.gz|\\.zst)?'
-[ad_impressions.columns]
-impression_id = "CAST(md5('impression/' || day || '/' || line_number) AS UUID)"
-user_id = "visitor"
-ad_id = "banner"
-timestamp = "at"
-[[clicks]]
-members = 'day-(?P<day>[0-9]+)\\.csv(\\.gz|\\.zst)?'
-where = "clicked = 1"
-[clicks.columns]
-click_id = "CAST(md5('click/' || day || '/' || line_number) AS UUID)"
-impression_id = "CAST(md5('impression/' || day || '/' || line_number) AS UUID)"
-timestamp = "CAST(\\"at\\" AS TIMESTAMPTZ) + INTERVAL 1 SECOND"
-"""
-DAY_1 = b"visitor,banner,at,clicked\nann,red,2024-03-01T10:00:00Z,0\nbob,blue,2024-03-01T10:00:05Z,1\n"
-DAY_2 = (
-    b"visitor,banner,at,clicked\neve,blue\nann@example.org,,2024-03-02T09:00:00Z,0\n\xff,red,2024-03-02T09:00:00Z,0\n"
-)
-ROWS = {"ad_impressions": 2, "clicks": 1}
-REJECTED = {"ad_impressions": {"expected 4 fields, found 2": 1, "not valid UTF-8 at byte 1": 1, "ad_id: missing": 1}}
-
-
-@pytest.fixture
-def console() -> Console:
-    return Console(file=io.StringIO(), width=200)
-
-
-@pytest.fixture
-def mapping(tmp_path) -> Path:
-    (tmp_path / "shop.toml").write_text(MAPPING)
-    return tmp_path / "shop.toml"
-
-
-@pytest.fixture
-def shop(tmp_path) -> Path:
-    folder = tmp_path / "shop"
-    folder.mkdir()
-    (folder / "day-1.csv").write_bytes(DAY_1)
-    (folder / "day-2.csv").write_bytes(DAY_2)
-    (folder / "notes.txt").write_bytes(b"not a log")
-    return folder
-
-
-def impression(impression_id: str, user_id: str, ad_id: str, timestamp: str) -> dict[str, str]:
-    return {"ad_id": ad_id, "impression_id": impression_id, "timestamp": timestamp, "user_id": user_id}
-
-
-def outcome(tally) -> tuple[dict, dict]:
-    return dict(tally.rows), {table: dict(reasons) for table, reasons in tally.rejected.items()}
-
-
-def landed(settings) -> list[dict]:
-    return [line for path in sorted(settings.landing.glob("*/*.jsonl")) for line in read_segment(path)]
+from tests.cli.importing.conftest import DAY_1, MAPPING, REJECTED, ROWS, impression, landed, outcome
 
 
 def test_a_log_arrives_in_sealed_segments_with_its_origins(settings, mapping, shop, console):
@@ -172,79 +110,6 @@ def test_a_damaged_record_means_importing_again(settings, mapping, shop, console
     assert outcome(import_log(settings, mapping, [shop], console)) == (ROWS, REJECTED)
 
 
-def test_an_import_that_failed_half_way_goes_on_where_it_was(settings, mapping, shop, console, monkeypatch):
-    class Failing(importing.LandingWriter):
-        def append(self, events):
-            if self._lines:
-                raise OSError(28, "No space left on device")
-            super().append(events)
-
-    with monkeypatch.context() as patch, pytest.raises(OSError, match="No space left"):
-        patch.setattr(importing, "LandingWriter", Failing)
-        import_log(settings, mapping, [shop], console)
-    first = landed(settings)
-    assert [line["origin"] for line in first] == ["shop/day-1.csv:2", "shop/day-1.csv:3", "shop/day-1.csv:3"]
-    assert outcome(import_log(settings, mapping, [shop], console)) == (ROWS, REJECTED)
-    assert console.file.getvalue().splitlines()[0] == "going on after day-1.csv:3, with 3 rows done before"
-    assert [line["origin"] for line in landed(settings)[3:]] == [f"shop/day-2.csv:{number}" for number in (2, 4, 3)]
-
-
-def test_an_import_that_goes_on_inside_a_member_leaves_nothing_out(settings, mapping, shop, console, monkeypatch):
-    """With a batch a line, it is stopped after each number of batches there can be."""
-    monkeypatch.setattr(text_lines, "BLOCK_BYTES", 4)
-    import_log(settings, mapping, [shop], console)
-    whole = landed(settings)
-    for batches in range(5):
-        left = iter(range(batches))
-
-        class Stopped(importing.LandingWriter):
-            def append(self, events, left=left):
-                if next(left, None) is None:
-                    raise KeyboardInterrupt
-                super().append(events)
-
-        before = len(landed(settings))
-        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-            patch.setattr(importing, "LandingWriter", Stopped)
-            import_log(settings, mapping, [shop], console, again=True)
-        assert outcome(import_log(settings, mapping, [shop], console)) == (ROWS, REJECTED)
-        assert landed(settings)[before:] == whole
-
-
-def test_an_import_that_a_person_stops_says_how_to_go_on(settings, mapping, shop, console, monkeypatch):
-    def interrupted(*_):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(importing.LandingWriter, "append", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        import_log(settings, mapping, [shop], console)
-    assert console.file.getvalue() == "stopped after 0 rows: the same command goes on from there\n"
-
-
-def test_an_import_killed_by_the_system_goes_on_where_it_was(settings, mapping, shop, console):
-    header, _, lines = DAY_1.partition(b"\n")
-    (shop / "day-3.csv").write_bytes(header + b"\n" + lines * 10_000)
-    command = f"""
-from pathlib import Path
-from rich.console import Console
-from data_contracts.settings import load
-from cli.importing import import_log as importing, text_lines
-importing.RECORD_SECONDS, text_lines.BLOCK_BYTES = 0, 20_000
-settings = load({{"CLICKLAKE_HOME": {str(settings.home)!r}}})
-importing.import_log(settings, Path({str(mapping)!r}), [Path({str(shop)!r})], Console())
-"""
-    with subprocess.Popen([sys.executable, "-c", command], cwd=ROOT, stdout=subprocess.PIPE) as killed:
-        records = settings.home / "imports"
-        while not any((read_tally(record) or Tally()).line > 1_000 for record in records.glob("*.json")):
-            assert killed.poll() is None, "ended before it could be killed"
-        killed.send_signal(signal.SIGKILL)
-    tally = import_log(settings, mapping, [shop], console)
-    assert re.match(r"going on after day-3\.csv:[\d,]+, with [\d,]+ rows done before", console.file.getvalue())
-    assert outcome(tally) == ({"ad_impressions": 2 + 20_000, "clicks": 1 + 10_000}, REJECTED)
-    clicks = {line["row"]["click_id"] for line in landed(settings) if line["table"] == "clicks"}
-    assert len(clicks) == 10_001
-
-
 def test_nothing_is_written_when_the_mapping_does_not_fit_the_last_member(settings, mapping, shop, console):
     (shop / "day-9.csv").write_bytes(b"visitor,at,clicked\n")
     with pytest.raises(MappingError, match=r'columns\.ad_id: Binder Error: Referenced column "banner" not found'):
@@ -256,7 +121,10 @@ def test_a_section_that_matches_no_member_is_an_error(settings, mapping, shop, c
     mapping.write_text(MAPPING + "[[ads]]\nmembers = 'ads\\.csv'\nreceived_at = 'at'\n[ads.columns]\nad_id = 'id'\n")
     with pytest.raises(MappingError) as raised:
         import_log(settings, mapping, [shop], console)
-    assert str(raised.value) == f"{mapping}: ads.members: ads\\.csv matches no member of shop"
+    assert (
+        str(raised.value)
+        == f"{mapping}: ads.members: ads\\.csv matches no member of shop (there: day-1.csv, day-2.csv, notes.txt)"
+    )
     assert not settings.home.exists()
 
 

@@ -121,7 +121,7 @@ def test_a_wrong_answer_which_lines_fail_costs_time_and_no_value(failing):
         ("c", 'Binder Error: Referenced column "c" not found in FROM clause!'),
         ("count(*)", "Binder Error: aggregates are not allowed inside the TRY expression"),
         ("random()", "Binder Error: TRY can not be used in combination with a volatile function"),
-        ("a)), TRY((b", "not one SQL expression that names its columns"),
+        ("a)), TRY((b", 'Parser Error: syntax error at or near ")"'),
         ("COLUMNS('a')", "not one SQL expression that names its columns"),
     ],
 )

@@ -32,8 +32,11 @@ def check(folder: Path, text: str, names: str) -> None:
     [
         ("", {"ad_id": "banner"}, 'columns.ad_id: Binder Error: Referenced column "banner" not found'),
         ("", {"ad_id": "ad)"}, "columns.ad_id: Parser Error: syntax error"),
+        ("", {"ad_id": "ad +"}, "columns.ad_id: Parser Error: syntax error at end of input"),
+        ("", {"timestamp": "shown"}, 'columns.timestamp: Binder Error: Referenced column "shown" not'),
         ("", {"ad_id": "nosuch(ad)"}, "columns.ad_id: Catalog Error: Scalar Function with name nosuch does not exist"),
-        ("", {"ad_id": "ad)), TRY((ad"}, "columns.ad_id: not one SQL expression"),
+        ("", {"ad_id": "ad)), TRY((ad"}, "columns.ad_id: Parser Error: syntax error"),
+        ("", {"ad_id": "ad AS name"}, "columns.ad_id: Parser Error: syntax error"),
         ("", {"ad_id": "COLUMNS('vis.*')"}, "columns.ad_id: not one SQL expression that names its columns"),
         ("", {"ad_id": "count(*)"}, "columns.ad_id: Binder Error: aggregates are not allowed"),
         ("", {"ad_id": "row_number() OVER ()"}, "columns.ad_id: Not implemented Error"),

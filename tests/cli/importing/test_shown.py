@@ -4,9 +4,10 @@ import io
 import re
 from collections import Counter
 
+import pytest
 from rich.console import Console
 
-from cli.importing.shown import Bar, show_summary
+from cli.importing.shown import Bar, show_next, show_summary
 from cli.importing.tally import Tally
 
 
@@ -26,6 +27,16 @@ def test_the_summary_has_rows_and_the_most_frequent_reasons_of_each_table():
         "rejected lines go to rejected_events, with their file and line",
         "500 rows in 0.5 s, 1,000 rows/s",
     ]
+
+
+@pytest.mark.parametrize(("newest", "is_told"), [("2019-11-30T23:59:59.000000Z", False), ("2024-03-01", True)])
+def test_the_next_step_is_told_and_what_a_stated_clock_keeps_from_the_models(settings, newest, is_told):
+    shown = io.StringIO()
+    show_next(Console(file=shown, width=100), settings, Tally(newest=newest))
+    first, *more = shown.getvalue().splitlines()
+    assert first == f"next: trigger ingest_events at {settings.airflow_url}, which brings them into the tables"
+    told = "the newest row is of 2024-03-01, after the stated clock (2019-11-30T23"
+    assert [line.split(":")[0] for line in more] == [told] * is_told
 
 
 def test_a_bar_shows_bytes_read_all_rows_and_the_speed_of_this_run():

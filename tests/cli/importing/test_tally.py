@@ -23,6 +23,13 @@ def test_rows_are_counted_by_table_and_rejected_lines_by_reason():
     assert tally.events == 7
 
 
+def test_the_newest_row_is_known_and_rejected_lines_do_not_count():
+    tally = Tally()
+    for day, reason in ((2, ""), (3, "ad_id: missing"), (1, "")):
+        tally.count([(Event("ads", datetime(2024, 1, day, tzinfo=UTC), {}), reason)])
+    assert tally.newest == "2024-01-02T00:00:00.000000Z"
+
+
 def test_reasons_beyond_a_bound_are_counted_together(monkeypatch):
     monkeypatch.setattr(tallies, "REASONS_LIMIT", 2)
     tally = Tally()
@@ -35,7 +42,7 @@ def test_reasons_beyond_a_bound_are_counted_together(monkeypatch):
 
 def test_a_record_comes_back_as_it_was_written(tmp_path):
     file = tmp_path / "imports" / "a.json"
-    tally = Tally(Counter(ads=3), {"ads": Counter({"ad_id: missing": 2})}, "day-1.csv", 7)
+    tally = Tally(Counter(ads=3), {"ads": Counter({"ad_id: missing": 2})}, "day-1.csv", 7, "2024-01-02")
     write_tally(file, tally)
     assert read_tally(file) == tally
     tally.is_finished = True
