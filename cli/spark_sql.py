@@ -23,6 +23,7 @@ from spark_jobs.session import JobError, connect
 
 FIRST_WORD = re.compile(r"(?:\s|\(|--[^\n]*\n|/\*.*?\*/)*(\w*)", re.DOTALL)
 END = re.compile(r";\s*(--[^\n'\"`]*)?\s*$")
+ABOUT_TABLE = re.compile(r"\s*(DESC(?:RIBE)?\s+(?:HISTORY|DETAIL))\s+(\w+)\s*$", re.IGNORECASE)
 QUERIES = {"SELECT", "WITH", "FROM", "VALUES", "TABLE"}
 QUESTIONS = {"SHOW", "DESCRIBE", "DESC", "EXPLAIN"}
 
@@ -54,7 +55,7 @@ def answered(
         if first_word in QUERIES:
             # Nothing but a query may stand within brackets: no INSERT behind a WITH or a FROM gets past this.
             session.sql(f"SELECT * FROM ({statement}\n)")
-        found = session.sql(statement)
+        found = session.sql(_of_delta(statement, settings))
         yield (found.limit(rows) if rows else found).toArrow().to_reader()
     except PySparkException as error:
         raise CommandError(one_line(error)) from None
@@ -85,6 +86,14 @@ def make_views(session: SparkSession, settings: Settings, at: datetime | None, s
         list(makers.map(make, [table for table in TABLES.values() if table.name in named]))
     if "columns" in named:
         session.sql(f"CREATE OR REPLACE TEMP VIEW columns AS {_columns_query()}")
+
+
+def _of_delta(statement: str, settings: Settings) -> str:
+    """DESCRIBE HISTORY and DESCRIBE DETAIL ask about the Delta table itself, which its view does not answer."""
+    asked = ABOUT_TABLE.match(statement)
+    if asked is None or asked[2].lower() not in TABLES:
+        return statement
+    return f"{asked[1]} {spark_scan(settings.lake / asked[2].lower(), None)}"
 
 
 def _columns_query() -> str:

@@ -46,10 +46,12 @@ def job(
     switch: str = "",
 ) -> BashOperator:
     """`python -m module --as-of ... [tables]` as a task of `pool`. The as_of travels in the environment, never inside
-    the command, and in the event of `outlet`. `switch` names a boolean param that, when true, is a flag of the job."""
+    the command, and in the event of `outlet`, unless this is a backfill: what follows is then as of its own hour, and
+    no label or count is set back to a day of the past. `switch` names a boolean param that, when true, is a flag of the
+    job."""
 
     def tell_as_of(context: Any, result: Any) -> None:
-        if outlet:
+        if outlet and context["dag_run"].run_type != "backfill":
             told = context.get("triggering_asset_events")
             context["outlet_events"][outlet].extra["as_of"] = as_of(context["params"], told, context["dag_run"])
 

@@ -8,6 +8,8 @@ from pathlib import Path
 from pyspark.errors.exceptions.connect import SparkConnectException
 from pyspark.sql.connect.client import SparkConnectClient
 
+from data_contracts.disk import sync
+
 WAIT_SECONDS = 900
 END_SECONDS = 120
 NOT_YET_ENDED = "is not within statuses"  # what a server says that is asked to close what it has just begun to end
@@ -27,6 +29,7 @@ class TableLock:
     def __init__(self, folder: Path, table_name: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._file = os.open(folder / table_name, os.O_RDWR | os.O_CREAT, 0o640)
+        sync(folder)
         self._lock(table_name)
         self.unfinished = os.read(self._file, 100).decode().partition("\n")[0]
 

@@ -227,6 +227,18 @@ def test_an_error_is_one_line(spark, lake, statement, said):
     assert "\n" not in str(raised.value)
 
 
+@pytest.mark.parametrize("statement", ["DESCRIBE HISTORY ad_impressions", "desc history AD_IMPRESSIONS;"])
+def test_the_history_of_a_table_is_told(spark, lake, statement):
+    with answered(spark, lake, None, statement, 5) as result:
+        assert [row["version"] for row in result.read_all().to_pylist()] == [1, 0]
+
+
+def test_the_files_of_a_table_are_told(spark, lake):
+    with answered(spark, lake, None, "DESCRIBE DETAIL clicks", None) as result:
+        (row,) = result.read_all().to_pylist()
+    assert (row["format"], row["partitionColumns"]) == ("delta", ["date"])
+
+
 @pytest.mark.parametrize(
     "statement", ["SELECT 1 AS one;", "SELECT 1 AS one; -- done\n", "(SELECT 1 AS one)", "VALUES (1)"]
 )

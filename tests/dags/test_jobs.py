@@ -69,6 +69,25 @@ def test_with_the_real_clock_it_is_the_hour_that_a_run_stands_for_else_the_one_b
     ]
 
 
+TELLING = """
+import json, sys
+from types import SimpleNamespace
+from dags.jobs import AD_IMPRESSIONS, job
+def told(run_type):
+    event = SimpleNamespace(extra={})
+    run = SimpleNamespace(run_type=run_type)
+    context = {"params": {"as_of": "2019-11-29T01:00:00Z"}, "dag_run": run, "outlet_events": {AD_IMPRESSIONS: event}}
+    job("a.b", AD_IMPRESSIONS)._post_execute_hook(context, None)
+    return event.extra
+print(json.dumps([told(run_type) for run_type in ("manual", "scheduled", "backfill")]))
+"""
+
+
+def test_a_run_tells_its_as_of_to_what_follows_but_a_backfill_sets_nothing_back(tmp_path):
+    told = {"as_of": "2019-11-29T01:00:00Z"}
+    assert json.loads(said(TELLING, home=tmp_path)) == [told, told, {}]
+
+
 @pytest.fixture(scope="module")
 def pattern():
     return said("from dags.jobs import AS_OF; print(AS_OF.schema['pattern'])")

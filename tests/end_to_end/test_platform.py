@@ -1,67 +1,23 @@
 """The whole platform on real data, as a newcomer meets it: `clicklake run`, then everything the README says."""
 
-import json
 import os
 import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 import pytest
 
 from cli.airflow import Airflow
-from cli.orphans import marked
 from dags.pools import WRITERS
 from data_contracts import lake, registry
-from data_contracts.settings import Settings, load
 from spark_jobs.session import connect
 from tests.conftest import free_port
+from tests.end_to_end.conftest import Platform, ran
 
 pytestmark = pytest.mark.end_to_end
-ROOT = Path(__file__).resolve().parents[2]
-CLICKLAKE = str(Path(sys.prefix) / "bin" / "clicklake")
-RUN_SECONDS = 900
-
-
-@dataclass(frozen=True)
-class Platform:
-    settings: Settings
-    environ: dict[str, str]
-    first_run: str
-
-    def clicklake(self, *arguments: str) -> str:
-        return ran([CLICKLAKE, *arguments], self.environ)
-
-
-def ran(command: list[str], environ: dict[str, str]) -> str:
-    done = subprocess.run(
-        command, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=RUN_SECONDS, check=False
-    )
-    assert done.returncode == 0, f"{command}:\n{done.stdout[-8000:]}\n{done.stderr[-4000:]}"
-    return done.stdout
-
-
-@pytest.fixture(scope="module")
-def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
-    """A platform on ports of its own, after its first `clicklake run`."""
-    folder = tmp_path_factory.mktemp("platform")
-    overlay = folder / "conf.toml"
-    ports = "".join(f"{name}_port = {free_port()}\n" for name in ("spark", "airflow", "mlflow", "serving"))
-    upkeep = '[retention]\nschedule = "0 0 1 1 *"\n'  # not while the test runs
-    overlay.write_text(f"[services]\n{ports}[serving]\nsegment_limit_seconds = 1.0\n{upkeep}")
-    temporary = folder / "tmp"
-    temporary.mkdir()
-    own = {"CLICKLAKE_HOME": str(folder / "home"), "CLICKLAKE_CONF": str(overlay), "TMPDIR": str(temporary)}
-    environ = os.environ | own
-    try:
-        yield Platform(load(environ), environ, ran([CLICKLAKE, "run"], environ))
-    finally:
-        subprocess.run([CLICKLAKE, "stop"], env=environ, capture_output=True, check=False)
-        assert marked(load(environ).home) == []
 
 
 def test_a_run_leaves_no_files_in_the_temporary_folder(platform):
@@ -198,16 +154,3 @@ def test_the_champion_was_promoted_by_a_verdict_that_is_honest_about_these_click
     assert champion.verdict.outcome == "promote"
     assert 0.98 < champion.metrics["holdout_normalized_entropy"] < 1.05
     assert champion.metrics["holdout_auc"] < 0.68  # more would be a leak: these clicks cannot be learnt
-
-
-def test_every_command_of_the_readme_works(platform):
-    """In the order of the page, on this platform's port; `make stop`, the last, leaves nothing."""
-    blocks = re.findall(r"^```sh\n(.*?)^```", (ROOT / "README.md").read_text(), flags=re.S | re.M)
-    assert [block.strip() for block in blocks][:1] == ["make run"]
-    assert blocks[-1].strip() == "make stop"
-    for block in blocks:
-        script = block.replace("127.0.0.1:8000", f"127.0.0.1:{platform.settings.services.serving_port}")
-        said = ran(["bash", "-euo", "pipefail", "-c", script], platform.environ)
-        if "/predict" in block:
-            assert json.loads(said)["source"] == "model"
-    assert marked(platform.settings.home) == []

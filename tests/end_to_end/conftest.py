@@ -1,0 +1,55 @@
+"""One platform for all tests of this folder, which leave it as they find it; the README's last command stops it."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from cli.orphans import marked
+from data_contracts.settings import Settings, load
+from tests.conftest import free_port
+
+ROOT = Path(__file__).resolve().parents[2]
+CLICKLAKE = str(Path(sys.prefix) / "bin" / "clicklake")
+RUN_SECONDS = 900
+
+
+@dataclass(frozen=True)
+class Platform:
+    settings: Settings
+    environ: dict[str, str]
+    first_run: str
+
+    def clicklake(self, *arguments: str) -> str:
+        return ran([CLICKLAKE, *arguments], self.environ)
+
+
+def ran(command: list[str], environ: dict[str, str]) -> str:
+    done = subprocess.run(
+        command, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=RUN_SECONDS, check=False
+    )
+    assert done.returncode == 0, f"{command}:\n{done.stdout[-8000:]}\n{done.stderr[-4000:]}"
+    return done.stdout
+
+
+@pytest.fixture(scope="package")
+def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    """A platform on ports of its own, after its first `clicklake run`."""
+    folder = tmp_path_factory.mktemp("platform")
+    overlay = folder / "conf.toml"
+    ports = "".join(f"{name}_port = {free_port()}\n" for name in ("spark", "airflow", "mlflow", "serving"))
+    upkeep = '[retention]\nschedule = "0 0 1 1 *"\n'  # not while the test runs
+    overlay.write_text(f"[services]\n{ports}[serving]\nsegment_limit_seconds = 1.0\n{upkeep}")
+    temporary = folder / "tmp"
+    temporary.mkdir()
+    own = {"CLICKLAKE_HOME": str(folder / "home"), "CLICKLAKE_CONF": str(overlay), "TMPDIR": str(temporary)}
+    environ = os.environ | own
+    try:
+        yield Platform(load(environ), environ, ran([CLICKLAKE, "run"], environ))
+    finally:
+        subprocess.run([CLICKLAKE, "stop"], env=environ, capture_output=True, check=False)
+        assert marked(load(environ).home) == []

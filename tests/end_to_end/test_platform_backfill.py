@@ -1,0 +1,70 @@
+"""Days that were ingested are ingested again by Airflow's own backfill."""
+
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cli.airflow import Airflow
+from data_contracts import lake
+from tests.end_to_end.conftest import ROOT, Platform
+
+pytestmark = pytest.mark.end_to_end
+
+
+def test_a_backfill_over_days_changes_no_row_and_sets_no_label_back(platform):
+    def state() -> list[tuple]:
+        contents = [
+            f"SELECT count(*), sum(hash({table})) FROM {table}"
+            for table in ("ad_impressions", "clicks", "ads", "users", "rejected_events", "labels")
+        ]
+        return lake.open_lake(platform.settings).sql(" UNION ALL ".join(contents)).fetchall()
+
+    before = state()
+    with Airflow(platform.settings) as airflow:
+        airflow._call("PATCH", "/api/v2/dags/train_ad_ctr", json={"is_paused": True})
+        schedule_ingestion(platform, airflow)
+        backfill(platform, "2019-11-26", "2019-11-27")
+        for day in (26, 27):
+            run = f"backfill__2019-11-{day}T00:00:00+00:00"
+            wait_until(lambda run=run: airflow.run_state("ingest_events", run) == "success")
+            caused = wait_until(lambda run=run: airflow.run_caused_by("ingest_events", run, "build_features"))
+            wait_until(lambda caused=caused: airflow.run_state("build_features", caused) == "success")
+    assert state() == before
+
+
+def schedule_ingestion(platform: Platform, airflow: Airflow) -> None:
+    """As conf/base.toml has no schedule; the DAG is parsed anew at once, not when Airflow next looks at it."""
+    overlay, dag = Path(platform.environ["CLICKLAKE_CONF"]), "/api/v2/dags/ingest_events"
+    overlay.write_text(overlay.read_text() + '[ingest]\nschedule = "0 0 * * *"\n')
+    asked = airflow._answer("PUT", f"/api/v2/parseDagFile/{airflow._call('GET', dag)['file_token']}", {})
+    assert asked.is_success, asked.text
+    wait_until(lambda: airflow._call("GET", dag)["timetable_summary"] == "0 0 * * *")
+
+
+def backfill(platform: Platform, first: str, last: str) -> None:
+    """By the command that docs/operations.md shows, which it says may find the database locked."""
+    command = re.search(r"airflow (backfill create .*)", (ROOT / "docs" / "operations.md").read_text())
+    words = command[1].replace("2019-11-24", first).replace("2019-11-30", last).split()
+    environ = platform.environ | {"AIRFLOW_HOME": str(platform.settings.home / "airflow")}
+
+    def is_made() -> bool:
+        run = [str(Path(sys.prefix) / "bin" / "airflow"), *words]
+        done = subprocess.run(run, cwd=ROOT, env=environ, capture_output=True, text=True, check=False)
+        assert done.returncode == 0 or "database is locked" in done.stderr, done.stderr
+        return done.returncode == 0
+
+    wait_until(is_made)
+
+
+def wait_until(is_so: Callable[[], Any], seconds: float = 300) -> Any:
+    deadline = time.monotonic() + seconds
+    while not (answer := is_so()):
+        assert time.monotonic() < deadline, "it did not come to pass"
+        time.sleep(0.5)
+    return answer
