@@ -1,10 +1,11 @@
 """Days that were ingested are ingested again by Airflow's own backfill."""
 
+import contextlib
 import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,20 +16,20 @@ from data_contracts import lake
 from tests.end_to_end.conftest import ROOT, Platform
 
 pytestmark = pytest.mark.end_to_end
+DAG = "/api/v2/dags/ingest_events"
 
 
 def test_a_backfill_over_days_changes_no_row_and_sets_no_label_back(platform):
     def state() -> list[tuple]:
-        contents = [
-            f"SELECT count(*), sum(hash({table})) FROM {table}"
-            for table in ("ad_impressions", "clicks", "ads", "users", "rejected_events", "labels")
+        asked = [
+            f"SELECT sum(hash({table}))::VARCHAR FROM {table}"
+            for table in ("ad_impressions", "clicks", "ads", "users", "rejected_events")
         ]
-        return lake.open_lake(platform.settings).sql(" UNION ALL ".join(contents)).fetchall()
+        asked.append("SELECT max(as_of)::VARCHAR FROM labels")
+        return lake.open_lake(platform.settings).sql(" UNION ALL ".join(asked)).fetchall()
 
     before = state()
-    with Airflow(platform.settings) as airflow:
-        airflow._call("PATCH", "/api/v2/dags/train_ad_ctr", json={"is_paused": True})
-        schedule_ingestion(platform, airflow)
+    with Airflow(platform.settings) as airflow, scheduled(platform, airflow):
         backfill(platform, "2019-11-26", "2019-11-27")
         for day in (26, 27):
             run = f"backfill__2019-11-{day}T00:00:00+00:00"
@@ -38,13 +39,27 @@ def test_a_backfill_over_days_changes_no_row_and_sets_no_label_back(platform):
     assert state() == before
 
 
-def schedule_ingestion(platform: Platform, airflow: Airflow) -> None:
-    """As conf/base.toml has no schedule; the DAG is parsed anew at once, not when Airflow next looks at it."""
-    overlay, dag = Path(platform.environ["CLICKLAKE_CONF"]), "/api/v2/dags/ingest_events"
-    overlay.write_text(overlay.read_text() + '[ingest]\nschedule = "0 0 * * *"\n')
-    asked = airflow._answer("PUT", f"/api/v2/parseDagFile/{airflow._call('GET', dag)['file_token']}", {})
+@contextlib.contextmanager
+def scheduled(platform: Platform, airflow: Airflow) -> Iterator[None]:
+    """ingest_events runs at a schedule, which conf/base.toml has not, and nothing is trained meanwhile."""
+    overlay = Path(platform.environ["CLICKLAKE_CONF"])
+    plain = overlay.read_text()
+    airflow._call("PATCH", "/api/v2/dags/train_ad_ctr", json={"is_paused": True})
+    try:
+        overlay.write_text(plain + '[ingest]\nschedule = "0 0 * * *"\n')
+        parsed_again(airflow, "0 0 * * *")
+        yield
+    finally:
+        overlay.write_text(plain)
+        parsed_again(airflow, None)
+        airflow.unpause("train_ad_ctr")
+
+
+def parsed_again(airflow: Airflow, schedule: str | None) -> None:
+    """At once, not when Airflow next looks at the DAG."""
+    asked = airflow._answer("PUT", f"/api/v2/parseDagFile/{airflow._call('GET', DAG)['file_token']}", {})
     assert asked.is_success, asked.text
-    wait_until(lambda: airflow._call("GET", dag)["timetable_summary"] == "0 0 * * *")
+    wait_until(lambda: airflow._call("GET", DAG)["timetable_summary"] == schedule)
 
 
 def backfill(platform: Platform, first: str, last: str) -> None:
