@@ -135,7 +135,28 @@ def import_(
     if check:
         check_import(settings, mapping, sources, shown)
     elif tally := import_log(settings, mapping, sources, shown, again=again):
-        show_next(shown, settings, tally)
+        show_next(shown, settings, tally.newest)
+
+
+@app.command(rich_help_panel=TABLES)
+def simulate(
+    days: Annotated[int, typer.Option("--days", min=1, max=366, help="How long the market runs.")] = 14,
+    impressions: Annotated[
+        int, typer.Option("--impressions-per-day", min=1_000, max=100_000_000, help="How busy it is.")
+    ] = 200_000,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Another seed is another market.")] = 7,
+    start: Annotated[
+        str | None,
+        typer.Option("--start", metavar="DAY", help="Its first day, 2026-01-01; else it ends at the current hour."),
+    ] = None,
+    knobs: Annotated[
+        Path | None, typer.Option("--knobs", help="TOML whose keys replace those of conf/market.toml.", dir_okay=False)
+    ] = None,
+) -> None:
+    """Write events of a synthetic ad market to landing, and beside the lake the truth that no model is told."""
+    from cli.simulate import simulate
+
+    simulate(load(), console(), days, impressions, seed, start, knobs)
 
 
 @app.command(rich_help_panel=TABLES)

@@ -18,6 +18,7 @@ from data_contracts.disk import sync
 from data_contracts.landing_lines import (
     CHECKSUM_BYTES,
     DamagedLineError,
+    DatedRows,
     EncodedRows,
     Event,
     canonical_row,
@@ -31,6 +32,7 @@ from data_contracts.landing_lines import (
 __all__ = [
     "CHECKSUM_BYTES",
     "DamagedLineError",
+    "DatedRows",
     "EncodedRows",
     "Event",
     "LandingWriter",
@@ -78,7 +80,7 @@ class LandingWriter:
                 ]
             )
 
-    def append_rows(self, batches: Sequence[EncodedRows]) -> None:
+    def append_rows(self, batches: Sequence[EncodedRows | DatedRows]) -> None:
         """As `append`, for rows that are encoded already."""
         with self._lock:
             origin = self._ready_segment()

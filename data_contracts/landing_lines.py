@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
+from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -45,6 +46,14 @@ class EncodedRows(NamedTuple):
         return sum(map(len, self.rows)) + ENVELOPE_BYTES * len(self.rows)
 
 
+class DatedRows(NamedTuple):
+    """As EncodedRows, for rows that became known each at an instant of its own, as instant_text writes it."""
+
+    table: str
+    received_at: Sequence[bytes]
+    rows: Sequence[bytes]
+
+
 class DamagedLineError(ValueError):
     """A landing line that is torn, altered or not one of ours."""
 
@@ -68,12 +77,14 @@ def event_line(event: Event, origin: str) -> bytes:
     return _sealed(b'%s,"row":%s' % (_json(envelope)[:-1], row))
 
 
-def row_lines(batch: EncodedRows, origin: str, first: int) -> list[bytes]:
+def row_lines(batch: EncodedRows | DatedRows, origin: str, first: int) -> list[bytes]:
     """The landing lines of a batch, newlines included; their origins are `origin`:`first` and on."""
     before = _line_start(batch.table, origin)
+    if isinstance(batch, DatedRows):
+        dated = zip(count(first), batch.received_at, batch.rows, strict=False)
+        return [_sealed(b'%s%d","received_at":"%s","row":%s' % (before, *line)) for line in dated]
     after = b'","received_at":"%s","row":' % instant_text(batch.received_at).encode()
-    bodies = [b"%s%d%s%s" % (before, number, after, row) for number, row in enumerate(batch.rows, first)]
-    return [b'%s,"_c":"%08x"}\n' % (body, zlib.crc32(body)) for body in bodies]
+    return [_sealed(b"%s%d%s%s" % (before, number, after, row)) for number, row in enumerate(batch.rows, first)]
 
 
 @lru_cache(maxsize=64)

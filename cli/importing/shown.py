@@ -58,12 +58,13 @@ def show_summary(console: Console, tally: Tally, new_rows: int, seconds: float) 
     console.print(f"{new_rows:,} rows in {seconds:.1f} s, {new_rows / max(seconds, 1e-9):,.0f} rows/s")
 
 
-def show_next(console: Console, settings: Settings, tally: Tally) -> None:
-    """What brings the imported rows into the tables, and that a stated clock keeps from the models what is after it."""
+def show_next(console: Console, settings: Settings, newest: str) -> None:
+    """What brings landed rows into the tables, and that a stated clock keeps from the models what is after it; `newest`
+    is the latest received_at, as landing writes it."""
     console.print(f"next: trigger ingest_events at {settings.airflow_url}, which brings them into the tables")
-    if settings.clock.stated and tally.newest > (now := instant_text(settings.clock.now())):
+    if settings.clock.stated and newest > (now := instant_text(settings.clock.now())):
         console.print(
-            f"the newest row is of {tally.newest}, after the stated clock ({now}): the tables hold it, but counts,"
+            f"the newest row is of {newest}, after the stated clock ({now}): the tables hold it, but counts,"
             " labels and models see nothing after clock.stated (docs/operations.md)",
             soft_wrap=True,
         )

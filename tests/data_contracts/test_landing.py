@@ -9,7 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data_contracts import landing
-from data_contracts.landing import DamagedLineError, EncodedRows, Event, LandingWriter, event_line, read_segment
+from data_contracts.landing import (
+    DamagedLineError,
+    DatedRows,
+    EncodedRows,
+    Event,
+    LandingWriter,
+    event_line,
+    instant_text,
+    read_segment,
+)
 from tests.data_contracts.click_segments import NOON, click, ids, segments
 
 
@@ -68,13 +77,22 @@ def test_rows_that_are_encoded_already_are_written_as_events_are(tmp_path):
     batches = [
         EncodedRows("clicks", NOON, [b'{"click_id":"c2"}', b'{"click_id":"c3"}']),
         EncodedRows("ads", later, [b"{}"]),
+        DatedRows("ads", [instant_text(at).encode() for at in (later, NOON)], [b"{}", b"{}"]),
     ]
     writer.append_rows(batches)
-    writer.append([click(5)])
+    writer.append([click(7)])
     writer.close()
     folder = tmp_path / "serving-0"
     origin = "serving-0/00000000000000000001.jsonl"
-    expected = [click(1), click(2), click(3), Event("ads", later, {}), click(5)]
+    expected = [
+        click(1),
+        click(2),
+        click(3),
+        Event("ads", later, {}),
+        Event("ads", later, {}),
+        Event("ads", NOON, {}),
+        click(7),
+    ]
     lines = [event_line(event, f"{origin}:{number}") for number, event in enumerate(expected, 1)]
     assert (folder / "00000000000000000001.jsonl").read_bytes() == b"".join(lines)
 

@@ -1,0 +1,100 @@
+"""`clicklake simulate`: a synthetic market on its way into the lake, as a person sees it."""
+
+import gc
+import time
+from dataclasses import asdict
+from datetime import UTC, date, datetime, timedelta
+from functools import partial
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from cli.errors import CommandError
+from cli.importing.shown import show_next
+from data_contracts.landing import instant_text
+from data_contracts.pseudonym import load_key, pseudonym
+from data_contracts.settings import Settings
+from simulator.knobs import Knobs, load_knobs
+from simulator.market import Market, Plan, simulated
+from simulator.truth import MARKET, read_market, write_market
+
+START = "start"
+
+
+def simulate(
+    settings: Settings, console: Console, days: int, impressions: int, seed: int, start: str | None, knobs: Path | None
+) -> None:
+    """Writes a market to landing, sealed, and its truth to <home>/market; nothing when that was done before.
+
+    Raises CommandError for a start that is no day, and where the home holds another market; ConfigurationError for
+    knobs that cannot be used. One that was cut off is written again from its beginning: the tables end the same.
+    """
+    chosen = load_knobs(knobs)
+    asked = {"days": days, "impressions_per_day": impressions, "seed": seed}
+    found = read_market(settings.home)
+    begins = _first_day(start) if start else None
+    if found and {name: found[name] for name in (*asked, "knobs")} != {**asked, "knobs": asdict(chosen)}:
+        raise _another(settings, found)
+    if found and begins and found[START] != instant_text(begins):
+        raise _another(settings, found)
+    if found and found["is_finished"]:
+        console.print(f"this market, from {found[START]} on, was simulated before: nothing to do")
+        return
+    if found:
+        begins = datetime.fromisoformat(found[START])
+    plan = Plan(days, impressions, seed, begins or _now(settings) - timedelta(days=days))
+    told = {**asked, START: instant_text(plan.start), "is_finished": False}
+    write_market(settings.home, chosen, told)
+    lines = _written(settings, console, chosen, plan)
+    write_market(settings.home, chosen, {**told, "is_finished": True, "lines": lines})
+    console.print(f"the truth is in {settings.home / MARKET}", soft_wrap=True)
+    show_next(console, settings, instant_text(plan.end))
+
+
+def _written(settings: Settings, console: Console, knobs: Knobs, plan: Plan) -> int:
+    """The number of lines that have landed."""
+    began, lines = time.monotonic(), 0
+    gc.disable()  # millions of small objects and no cycle of them
+    try:
+        market = Market(knobs, plan, partial(pseudonym, load_key(settings.pseudonym_key)))
+        columns = (
+            TextColumn("day"),
+            MofNCompleteColumn(),
+            BarColumn(),
+            TextColumn("{task.fields[lines]:,} events, {task.fields[speed]:,.0f} events/s"),
+            TimeRemainingColumn(),
+        )
+        with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+            task = progress.add_task("", total=plan.days, lines=0, speed=0.0)
+            for _, landed in simulated(market, settings.landing, settings.home / MARKET):
+                lines += landed
+                progress.update(task, advance=1, lines=lines, speed=lines / (time.monotonic() - began))
+    finally:
+        gc.enable()
+    seconds = time.monotonic() - began
+    console.print(
+        f"{plan.days} days from {plan.start:%Y-%m-%d %H:%M} UTC: {lines:,} events in {seconds:.1f} s,"
+        f" {lines / seconds:,.0f} events/s"
+    )
+    return lines
+
+
+def _now(settings: Settings) -> datetime:
+    return settings.clock.now().replace(minute=0, second=0, microsecond=0)
+
+
+def _first_day(text: str) -> datetime:
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        raise CommandError(f"--start: {text!r} is no day; write it like 2026-01-31") from None
+    return datetime(day.year, day.month, day.day, tzinfo=UTC)
+
+
+def _another(settings: Settings, found: dict) -> CommandError:
+    made = f"{found['days']} days of {found['impressions_per_day']:,} impressions from {found[START]} on"
+    return CommandError(
+        f"{settings.home} holds another market (seed {found['seed']}, {made}); a lake has one:"
+        " set CLICKLAKE_HOME to another folder"
+    )

@@ -1,0 +1,149 @@
+"""The knobs of a market, as conf/market.toml states them; docs/market.md says what each does to a click."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from data_contracts.configuration import CONF, configured
+
+
+@dataclass(frozen=True)
+class Size:
+    """How many there are of each."""
+
+    users: int
+    advertisers: int
+    campaigns_per_advertiser: int
+    ads_at_start: int
+    new_ads_per_day: int
+    ad_days: float
+    topics: int
+    sections: int
+    locations: int
+    age_bands: int
+
+    def __post_init__(self) -> None:
+        for name in ("users", "advertisers", "campaigns_per_advertiser", "ads_at_start", "topics", "sections"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}, less than 1")
+        if min(self.locations, self.age_bands) < 1 or self.new_ads_per_day < 0 or self.ad_days <= 0:
+            raise ValueError("locations, age_bands: less than 1; or new_ads_per_day, ad_days: negative")
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """Who asks for ads, from where, and which are shown."""
+
+    user_exponent: float
+    ad_exponent: float
+    most_slots: int
+    home_device_share: float
+    home_location_share: float
+    denied_share: float
+    unknown_share: float
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.most_slots <= 20:
+            raise ValueError(f"most_slots is {self.most_slots}, not within 1 and 20")
+
+
+@dataclass(frozen=True)
+class Effects:
+    """What moves the logit of a click, by its standard deviation."""
+
+    click_rate: float
+    campaign_quality: float
+    ad_quality: float
+    topic: float
+    device: float
+    location: float
+    hour: float
+    weekday: float
+    age_band: float
+    position: float
+    section_and_topic: float
+    device_and_topic: float
+    age_band_and_topic: float
+    location_and_advertiser: float
+    user: float
+    user_and_topic: float
+    fatigue: float
+    fatigue_days: int
+
+    def __post_init__(self) -> None:
+        if not 0 < self.click_rate < 1:
+            raise ValueError(f"click_rate is {self.click_rate}, not within 0 and 1")
+
+
+@dataclass(frozen=True)
+class Drift:
+    """What changes while the market runs."""
+
+    topic: float
+    period_days: float
+    shift_day: int
+    shift: float
+
+
+@dataclass(frozen=True)
+class Delay:
+    """How long after the impression a click happens: a mixture of three laws."""
+
+    minutes_share: float
+    days_share: float
+    seconds: float
+    minutes: float
+    days_scale_hours: float
+    days_exponent: float
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """How events reach the platform."""
+
+    seconds: float
+    late_share: float
+    late_hours: float
+    duplicate_share: float
+    malformed_share: float
+
+
+@dataclass(frozen=True)
+class Bots:
+    """Those that are no people."""
+
+    crawlers: int
+    crawler_share: float
+    crawler_click_rate: float
+    farmers: int
+    farm_share: float
+    farm_click_rate: float
+    farm_campaigns: int
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A test of two variants whose effect is known."""
+
+    name: str
+    start_day: int
+    effect: float
+
+
+@dataclass(frozen=True)
+class Knobs:
+    """All of them."""
+
+    size: Size
+    traffic: Traffic
+    response: Effects
+    drift: Drift
+    delay: Delay
+    arrival: Arrival
+    bots: Bots
+    experiment: Experiment
+
+
+def load_knobs(overlay: Path | None = None) -> Knobs:
+    """The knobs of conf/market.toml, overlaid by another file. Raises ConfigurationError, which names file and key."""
+    knobs: Knobs = configured(Knobs, CONF / "market.toml", overlay)
+    return knobs

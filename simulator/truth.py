@@ -1,0 +1,63 @@
+"""What a model is not told, beside the lake and never in it: Parquet files a day, and the market's knobs."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from data_contracts.disk import replace_whole
+from simulator.knobs import Knobs
+from simulator.population import ACTORS, HOURS_A_DAY, Ads, Users
+from simulator.traffic import Impressions
+
+MARKET = "market"
+"""The folder of <home> that holds the truth."""
+
+
+def write_day(
+    folder: Path, day: str, shown: Impressions, ids: Sequence[bytes], rate: np.ndarray, users: Users, ads: Ads
+) -> None:
+    """<folder>/truth/<day>.parquet, a row an impression: `rate` is its probability of a click that becomes known within
+    window and allowance, and launch_day is counted from the market's start."""
+    campaigns = int(ads.campaign.max()) + 1
+    table = pa.table(
+        {
+            "impression_id": pa.array(ids, pa.binary()).cast(pa.string()),
+            "probability": rate,
+            "actor": _named(users.actor[shown.user], ACTORS),
+            "ad_id": _named(shown.ad, [f"ad-{ad:05d}" for ad in range(len(ads))]),
+            "campaign_id": _named(ads.campaign[shown.ad], [f"campaign-{each}" for each in range(campaigns)]),
+            "launch_day": np.floor_divide(ads.launch[shown.ad], HOURS_A_DAY).astype(np.int32),
+        }
+    )
+    path = folder / "truth" / f"{day}.parquet"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_suffix(".unfinished")
+    pq.write_table(table, unfinished, use_dictionary=["actor", "ad_id", "campaign_id", "launch_day"])
+    unfinished.replace(path)
+
+
+def _named(numbers: np.ndarray, names: Sequence[str]) -> pa.DictionaryArray:
+    return pa.DictionaryArray.from_arrays(numbers.astype(np.int32), list(names))
+
+
+def read_market(home: Path) -> dict[str, Any] | None:
+    """What the market in `home` was made from; None where there is none."""
+    file = home / MARKET / "market.json"
+    try:
+        found: dict[str, Any] = json.loads(file.read_text())
+    except FileNotFoundError:
+        return None
+    return found
+
+
+def write_market(home: Path, knobs: Knobs, told: Mapping[str, Any]) -> None:
+    """`told` and the knobs, whole and on disk."""
+    folder = home / MARKET
+    folder.mkdir(parents=True, exist_ok=True)
+    replace_whole(folder / "market.json", json.dumps({**told, "knobs": asdict(knobs)}, indent=1))

@@ -1,0 +1,122 @@
+"""`clicklake simulate` as a person meets it; the market itself is in tests/simulator."""
+
+import io
+import json
+import re
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from cli.errors import CommandError
+from cli.simulate import simulate
+from data_contracts.landing import read_segment
+from data_contracts.pseudonym import load_key, pseudonym
+from data_contracts.settings import ConfigurationError, Settings
+from simulator import market
+
+
+@pytest.fixture
+def console() -> Console:
+    return Console(file=io.StringIO(), width=300)
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Path:
+    (tmp_path / "small.toml").write_text("[size]\nusers = 500\nads_at_start = 50\n")
+    return tmp_path / "small.toml"
+
+
+def run(settings: Settings, console: Console, knobs: Path, days: int = 2, seed: int = 7, start: str | None = None):
+    simulate(settings, console, days, 1_000, seed, start, knobs)
+    return console.file.getvalue().splitlines()
+
+
+def landed(settings: Settings) -> list[dict]:
+    return [line for path in sorted(settings.landing.glob("*/*.jsonl")) for line in read_segment(path)]
+
+
+def test_a_market_lands_with_its_truth_beside_the_lake(settings, console, small):
+    first, *others = run(settings, console, small, start="2026-01-01")
+    lines = landed(settings)
+    assert re.fullmatch(
+        rf"2 days from 2026-01-01 00:00 UTC: {len(lines):,} events in \d+\.\d s, [\d,]+ events/s", first
+    )
+    assert others[0] == f"the truth is in {settings.home / 'market'}"
+    assert others[1].startswith("next: trigger ingest_events at ")
+    assert others[2].startswith("the newest row is of 2026-01-03T00:00:00.000000Z, after the stated clock")
+    assert sorted(path.name for path in (settings.home / "market").rglob("*.parquet")) == [
+        "2026-01-01.parquet",
+        "2026-01-02.parquet",
+    ]
+    told = json.loads((settings.home / "market" / "market.json").read_text())
+    assert (told["seed"], told["lines"], told["knobs"]["size"]["users"]) == (7, len(lines), 500)
+    assert not settings.lake.exists()
+
+
+def test_users_are_known_by_their_pseudonyms_only(settings, console, small):
+    run(settings, console, small)
+    key = load_key(settings.pseudonym_key)
+    users = {line["row"]["user_id"] for line in landed(settings) if line["table"] == "users"}
+    assert users <= {pseudonym(key, f"user-{number:06d}") for number in range(620)}
+    assert len(users) == 580
+
+
+def test_without_a_start_it_ends_at_the_clocks_hour(settings, console, small):
+    run(settings, console, small)
+    end = settings.clock.now().replace(minute=0, second=0)
+    told = json.loads((settings.home / "market" / "market.json").read_text())
+    assert told["start"] == f"{end - timedelta(days=2):%Y-%m-%dT%H:%M:%S}.000000Z"
+    assert max(line["received_at"] for line in landed(settings)) < f"{end:%Y-%m-%dT%H:%M:%S}"
+
+
+def test_the_same_market_is_simulated_once(settings, console, small):
+    run(settings, console, small, start="2026-01-01")
+    before = landed(settings)
+    said = run(settings, console, small)
+    assert said[-1] == "this market, from 2026-01-01T00:00:00.000000Z on, was simulated before: nothing to do"
+    assert landed(settings) == before
+
+
+@pytest.mark.parametrize("other", [{"seed": 8}, {"days": 3}, {"start": "2026-01-02"}])
+def test_a_home_holds_one_market(settings, console, small, other):
+    run(settings, console, small, start="2026-01-01")
+    with pytest.raises(
+        CommandError, match=r"holds another market \(seed 7, 2 days of 1,000 impressions from 2026-01-01T"
+    ):
+        run(settings, console, small, **other)
+
+
+def test_one_that_was_cut_off_is_written_again_as_it_was_begun(settings, console, small, monkeypatch):
+    def cut_off(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(market, "write_day", cut_off)
+        run(settings, console, small, start="2026-01-01")
+    first = landed(settings)
+    run(settings, console, small)
+    again = landed(settings)[len(first) :]
+    assert [line["row"] for line in again][: len(first)] == [line["row"] for line in first]
+    assert json.loads((settings.home / "market" / "market.json").read_text())["is_finished"]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[size]\nuser = 5\n", r"mine\.toml: unknown key size\.user; known here: users, "),
+        ("[size]\nusers = 0\n", r"mine\.toml: size\.users is 0, less than 1"),
+        ("[response]\nclick_rate = 2.0\n", r"mine\.toml: response\.click_rate is 2\.0, not within 0 and 1"),
+    ],
+)
+def test_knobs_that_cannot_be_used_are_named_by_file_and_key(settings, console, tmp_path, text, said):
+    (tmp_path / "mine.toml").write_text(text)
+    with pytest.raises(ConfigurationError, match=said):
+        run(settings, console, tmp_path / "mine.toml")
+    assert not settings.home.exists()
+
+
+def test_a_start_that_is_no_day_is_refused(settings, console, small):
+    with pytest.raises(CommandError, match=r"--start: 'jan' is no day; write it like 2026-01-31"):
+        run(settings, console, small, start="jan")
