@@ -67,7 +67,7 @@ def _written(settings: Settings, console: Console, knobs: Knobs, plan: Plan) -> 
         )
         with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
             task = progress.add_task("", total=plan.days, lines=0, speed=0.0)
-            for _, landed in simulated(market, settings.landing, settings.home / MARKET):
+            for landed in simulated(market, settings.landing, settings.home / MARKET):
                 lines += landed
                 progress.update(task, advance=1, lines=lines, speed=lines / (time.monotonic() - began))
     finally:

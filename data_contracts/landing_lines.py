@@ -14,6 +14,8 @@ from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
 
+ENDED = b'%s,"_c":"%08x"}\n'
+"""A line: its body and the body's checksum."""
 CHECKSUM_BYTES = len(b',"_c":"01234567"}')
 """How a line ends, without its newline."""
 ENVELOPE_BYTES = 200
@@ -79,12 +81,18 @@ def event_line(event: Event, origin: str) -> bytes:
 
 def row_lines(batch: EncodedRows | DatedRows, origin: str, first: int) -> list[bytes]:
     """The landing lines of a batch, newlines included; their origins are `origin`:`first` and on."""
-    before = _line_start(batch.table, origin)
+    before, crc32 = _line_start(batch.table, origin), zlib.crc32
+    # Line by line, not all bodies and then all ends: what was just written is still in the cache.
     if isinstance(batch, DatedRows):
-        dated = zip(count(first), batch.received_at, batch.rows, strict=False)
-        return [_sealed(b'%s%d","received_at":"%s","row":%s' % (before, *line)) for line in dated]
+        return [
+            ENDED % (body := b'%s%d","received_at":"%s","row":%s' % (before, number, at, row), crc32(body))
+            for number, at, row in zip(count(first), batch.received_at, batch.rows, strict=False)
+        ]
     after = b'","received_at":"%s","row":' % instant_text(batch.received_at).encode()
-    return [_sealed(b"%s%d%s%s" % (before, number, after, row)) for number, row in enumerate(batch.rows, first)]
+    return [
+        ENDED % (body := b"%s%d%s%s" % (before, number, after, row), crc32(body))
+        for number, row in enumerate(batch.rows, first)
+    ]
 
 
 @lru_cache(maxsize=64)
@@ -107,7 +115,7 @@ def _json(value: Any) -> bytes:
 
 
 def _sealed(body: bytes) -> bytes:
-    return b'%s,"_c":"%08x"}\n' % (body, zlib.crc32(body))
+    return ENDED % (body, zlib.crc32(body))
 
 
 def read_segment(path: Path) -> Iterator[dict[str, Any]]:

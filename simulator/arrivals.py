@@ -52,10 +52,11 @@ class Lines:
     def batches(self, start: int) -> Iterator[list[DatedRows]]:
         """In the order in which they arrive, so many at a time, and in each a batch a table; the market starts at
         `start`, in microseconds of the epoch."""
-        in_order = self.at(np.argsort(self.received, kind="stable"))
+        order = np.argsort(self.received, kind="stable")
         for first in range(0, len(self), LINES_AT_ONCE):
-            some = in_order.at(np.arange(first, min(first + LINES_AT_ONCE, len(self))))
-            yield [_batch(some.at(some.table == number), name, start) for number, name in enumerate(TABLES)]
+            places = order[first : first + LINES_AT_ONCE]
+            tables = self.table[places]
+            yield [_batch(self.at(places[tables == number]), name, start) for number, name in enumerate(TABLES)]
 
 
 def _batch(lines: Lines, table: str, start: int) -> DatedRows:

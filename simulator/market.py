@@ -1,6 +1,8 @@
 """A market day by day: who is shown what, who clicks, and what of it lands when."""
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -77,7 +79,8 @@ class Market:
         is_treated = (tested & (self.users.variant == 1))[shown.user]
         rate = self._response.probability(shown, self._exposures.earlier(shown.user, shown.ad), is_treated)
         ids = stream(seed, "ids", day)
-        impression_ids, requests = uuids(ids, len(shown)), uuids(ids, int(shown.request.max(initial=-1)) + 1)
+        impression_ids, prefix = uuids(ids, len(shown)), int(ids.integers(1 << 48))
+        requests = [b"%012x-%d" % (prefix, page) for page in range(int(shown.request.max(initial=-1)) + 1)]
         rows = self._writer.impressions(shown, impression_ids, requests, tested, knobs.experiment.name)
         arriving = stream(seed, "arrivals", day)
         lines = [Lines.of("ad_impressions", received(shown.time, knobs.arrival, arriving), rows)]
@@ -108,20 +111,27 @@ class Market:
         return lines
 
 
-def simulated(market: Market, landing: Path, folder: Path) -> Iterator[tuple[int, int]]:
-    """Write the market into `landing`, and its truth into `folder`; yields after each day how many impressions it had
-    and how many lines landed. What arrives after the market's end does not land: nobody knows of it yet."""
-    writer = LandingWriter(landing, "simulator")
-    try:
-        waiting = Lines.joined([Lines.of("ads", np.zeros(0, np.int64), [])])
+def simulated(market: Market, landing: Path, folder: Path) -> Iterator[int]:
+    """Write the market into `landing`, and its truth into `folder`; yields day by day how many lines have landed. What
+    arrives after the market's end does not land: nobody knows of it yet.
+
+    A day is written while the next is made: the disk waits for no arithmetic.
+    """
+    with closing(LandingWriter(landing, "simulator")) as writer, ThreadPoolExecutor(1) as hand:
+        waiting, written = Lines.of("ads", np.zeros(0, np.int64), []), Future[int]()
         for number, day in enumerate(market.days()):
             lines = Lines.joined([waiting, day.lines])
             is_due = lines.received < (number + 1) * DAY_MICROSECONDS
             due, waiting = lines.at(is_due), lines.at(~is_due)
-            for batches in due.batches(market.start):
-                writer.append_rows(batches)
-            date = f"{market.plan.start + timedelta(days=number):%Y-%m-%d}"
-            write_day(folder, date, day.shown, day.ids, day.rate, market.users, market.ads)
-            yield len(day.shown), len(due)
-    finally:
-        writer.close()
+            if number:
+                yield written.result()
+            written = hand.submit(_write, market, writer, folder, number, day, due)
+        yield written.result()
+
+
+def _write(market: Market, writer: LandingWriter, folder: Path, number: int, day: Day, due: Lines) -> int:
+    for batches in due.batches(market.start):
+        writer.append_rows(batches)
+    date = f"{market.plan.start + timedelta(days=number):%Y-%m-%d}"
+    write_day(folder, date, day.shown, day.ids, day.rate, market.users, market.ads)
+    return len(due)
