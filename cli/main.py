@@ -3,16 +3,15 @@
 import sys
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
+from cli import model_command
+from cli.console import console
 from cli.errors import CommandError
 from data_contracts.sections import parsed_instant
 from data_contracts.settings import ConfigurationError, load
-
-if TYPE_CHECKING:
-    from rich.console import Console
 
 app = typer.Typer(
     help="Clicklake: ad events to tables, features, models and scores, whole on one machine.\n\n"
@@ -24,8 +23,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-PLATFORM, TABLES = "Platform", "Tables"
-WIDTH_ELSEWHERE = 160
+PLATFORM, TABLES, MODELS = "Platform", "Tables", "Models"
+
+app.add_typer(model_command.app, name="model", rich_help_panel=MODELS, help=model_command.__doc__)
 
 
 @app.command(rich_help_panel=PLATFORM)
@@ -199,13 +199,6 @@ def instant(text: str | None) -> datetime | None:
         return parsed_instant(text) if text else None
     except ValueError as error:
         raise CommandError(f"--at: {error}") from None
-
-
-def console() -> "Console":
-    from rich.console import Console
-
-    # Where nothing says how wide a line may be (a pipe, a log), 80 columns would cut tables short.
-    return Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH_ELSEWHERE)
 
 
 def main() -> None:

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from cli.airflow_home import login
 from cli.errors import CommandError
+from cli.models import SHOWN_METRICS
 from cli.result_table import show_table
 from data_contracts.lake import open_lake
 from data_contracts.registry import RegistryError, challenger, champion
@@ -20,11 +21,6 @@ SELECT variant, count(*) AS impressions, count(clicked.impression_id) AS clicks,
 FROM ad_impressions
 LEFT JOIN (SELECT DISTINCT impression_id FROM clicks WHERE clicked) AS clicked USING (impression_id)
 GROUP BY variant ORDER BY variant"""
-SHOWN_METRICS = {
-    "holdout_log_loss": "log loss",
-    "holdout_normalized_entropy": "normalized entropy",
-    "holdout_calibration_ratio": "calibration ratio",
-}
 SWAP_SECONDS = 30
 
 

@@ -4,31 +4,29 @@ first.
 `challenger` is the version to be judged, `champion` the one that takes traffic, `previous` the champion before it.
 """
 
-import json
 import os
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from typing import Any, Literal, get_args
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 from mlflow import MlflowClient, artifacts, set_tracking_uri
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
+from data_contracts.landing_lines import instant_text
 from data_contracts.settings import Settings
+from data_contracts.verdict import RELEASABLE, VERDICT_FILE, Verdict
 
 CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
-VERDICT_FILE = "verdict.json"
+ROLLED_BACK = "rolled_back"
+"""Tag of a version that a person took out of traffic: when and why."""
 TRACKING_URI = "MLFLOW_TRACKING_URI"
 CONNECT_SECONDS = 2.0
 PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "15"}
 """MLflow's own patience is minutes of silent retries."""
-
-Outcome = Literal["promote", "refuse", "not_comparable", "wait_for_person"]
-RELEASABLE: tuple[Outcome, ...] = ("wait_for_person", "not_comparable")
-"""Outcomes that a named person may overrule; a refusal is never one."""
 
 
 class RegistryError(RuntimeError):
@@ -44,33 +42,8 @@ class ApprovalNeededError(NotPromotableError):
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """What the gate found: `reasons` in plain words with numbers, the numbers by slice, and what they rest on."""
-
-    outcome: Outcome
-    reasons: tuple[str, ...]
-    slices: tuple[Mapping[str, Any], ...]
-    evidence: Mapping[str, Any]
-
-    @property
-    def summary(self) -> str:
-        return f"{self.outcome}: {'; '.join(self.reasons)}"
-
-    def as_json(self) -> str:
-        return json.dumps(asdict(self), indent=2, allow_nan=False)
-
-    @classmethod
-    def from_json(cls, text: str) -> "Verdict":
-        """Raises ValueError on text that is no verdict."""
-        content = json.loads(text)
-        if not isinstance(content, dict) or content.get("outcome") not in get_args(Outcome):
-            raise ValueError(f"{VERDICT_FILE} states no outcome out of {', '.join(get_args(Outcome))}")
-        return cls(content["outcome"], tuple(content["reasons"]), tuple(content["slices"]), content["evidence"])
-
-
-@dataclass(frozen=True)
 class RegisteredVersion:
-    """One version of the registered model; `metrics` are those of its run, `tags` those of the version."""
+    """One version of the registered model; `metrics` are its run's, `tags` and `aliases` the version's."""
 
     name: str
     version: str
@@ -78,6 +51,7 @@ class RegisteredVersion:
     tags: Mapping[str, str]
     metrics: Mapping[str, float]
     verdict: Verdict | None
+    aliases: tuple[str, ...] = ()
 
     @property
     def uri(self) -> str:
@@ -141,6 +115,25 @@ def find_version(settings: Settings, tag: str, value: str) -> RegisteredVersion 
         return _registered(client, max(found, key=lambda version: int(version.version))) if found else None
 
 
+def versions(settings: Settings, newest: int) -> list[RegisteredVersion]:
+    """The newest versions, the newest first."""
+    with _plain_errors():
+        client = connect(settings)
+        found = client.search_model_versions(f"name = '{settings.model_name}'")
+        in_order = sorted(found, key=lambda version: int(version.version), reverse=True)
+        return [_numbered(client, settings.model_name, str(version.version)) for version in in_order[:newest]]
+
+
+def version(settings: Settings, number: str) -> RegisteredVersion:
+    """One version by its number. Raises RegistryError when there is none."""
+    with _plain_errors():
+        return _numbered(connect(settings), settings.model_name, number)
+
+
+def _numbered(client: MlflowClient, name: str, number: str) -> RegisteredVersion:
+    return _registered(client, client.get_model_version(name, number))
+
+
 def set_challenger(settings: Settings, version: str) -> None:
     """Make `version` the one to be judged."""
     with _plain_errors():
@@ -164,7 +157,8 @@ def promote(settings: Settings, version: str, approved_by: str = "") -> None:
     """Make `version` the champion and keep the champion before it as `previous`; nothing to do when it already is.
 
     Its verdict must say `promote`, or `wait_for_person` or `not_comparable` and a person is named, and must have been
-    reached against the champion of now; NotPromotableError otherwise (ApprovalNeededError when a name would do).
+    reached against the champion of now; what was rolled back needs a name too. NotPromotableError otherwise
+    (ApprovalNeededError when a name would do).
     """
     with _plain_errors():
         client, name = connect(settings), settings.model_name
@@ -175,9 +169,32 @@ def promote(settings: Settings, version: str, approved_by: str = "") -> None:
         _check_promotable(found, incumbent, approved_by)
         if approved_by:
             client.set_model_version_tag(name, version, "approved_by", approved_by)
+        if ROLLED_BACK in found.tags:
+            client.delete_model_version_tag(name, version, ROLLED_BACK)
         if incumbent:
             client.set_registered_model_alias(name, PREVIOUS, incumbent)
         client.set_registered_model_alias(name, CHAMPION, version)
+
+
+def roll_back(settings: Settings, reason: str) -> tuple[str, str]:
+    """Make `previous` the champion again, and the champion `previous`, with the reason as a tag: no run promotes it by
+    itself from then on. Gives the version that takes traffic now, and the one that took it. RegistryError when there is
+    nothing to go back to."""
+    with _plain_errors():
+        client, name = connect(settings), settings.model_name
+        aliases = _aliases(client, name)
+        champion, previous = aliases.get(CHAMPION), aliases.get(PREVIOUS)
+        if champion is None or previous is None:
+            raise RegistryError(f"{name} has no champion before this one to go back to")
+        if champion == previous:
+            raise RegistryError(f"version {champion} of {name} is champion and previous: it was rolled back to already")
+        told = f"{instant_text(datetime.now(UTC))}: {reason}"
+        client.set_model_version_tag(name, champion, ROLLED_BACK, told)
+        if ROLLED_BACK in client.get_model_version(name, previous).tags:
+            client.delete_model_version_tag(name, previous, ROLLED_BACK)
+        client.set_registered_model_alias(name, CHAMPION, previous)
+        client.set_registered_model_alias(name, PREVIOUS, champion)
+        return previous, champion
 
 
 def _check_promotable(found: RegisteredVersion, incumbent: str | None, approved_by: str) -> None:
@@ -190,6 +207,8 @@ def _check_promotable(found: RegisteredVersion, incumbent: str | None, approved_
             f"the verdict on {who} compares version {about} with champion {against or 'none'}, "
             f"but the champion is now {incumbent or 'none'}; evaluate it again"
         )
+    if ROLLED_BACK in found.tags and not approved_by:
+        raise ApprovalNeededError(f"{who} is not promoted: it was rolled back at {found.tags[ROLLED_BACK]}")
     if verdict.outcome in RELEASABLE:
         if not approved_by:
             raise ApprovalNeededError(f"{who} is not promoted: {verdict.summary}")
@@ -217,7 +236,8 @@ def _aliases(client: MlflowClient, name: str) -> dict[str, str]:
 def _registered(client: MlflowClient, found: ModelVersion) -> RegisteredVersion:
     run_id = str(found.run_id)
     metrics, verdict = client.get_run(run_id).data.metrics, _verdict(run_id, client)
-    return RegisteredVersion(found.name, str(found.version), run_id, dict(found.tags), metrics, verdict)
+    aliases = tuple(sorted(found.aliases))
+    return RegisteredVersion(found.name, str(found.version), run_id, dict(found.tags), metrics, verdict, aliases)
 
 
 def _verdict(run_id: str, client: MlflowClient) -> Verdict | None:

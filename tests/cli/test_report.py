@@ -13,8 +13,8 @@ from cli.airflow_home import airflow_password, write_airflow_home
 from cli.errors import CommandError
 from cli.report import show_addresses, show_champion, show_query
 from data_contracts import registry
-from data_contracts.registry import Verdict
 from data_contracts.settings import Settings
+from data_contracts.verdict import Verdict
 from tests.cli.small_lake import write_lake
 
 METRICS = {
@@ -95,7 +95,8 @@ def test_a_champion_is_shown_with_its_numbers_its_page_and_its_verdict(
     assert show_champion(settings, console) == "1"
     assert lines_of(written) == [
         "",
-        "champion ad_ctr version 1: holdout log loss 0.0337, normalized entropy 1.0026, calibration ratio 1.0125",
+        "champion ad_ctr version 1: holdout log loss 0.0337, normalized entropy 1.0026, calibration ratio 1.0125, "
+        "AUC 0.6100",
         "  http://127.0.0.1:25000/#/models/ad_ctr/versions/1",
         f"  promote: {REASONS[0]}; {REASONS[1]}",
     ]

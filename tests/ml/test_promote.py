@@ -5,8 +5,9 @@ from collections.abc import Callable
 import pytest
 from mlflow import MlflowClient
 
-from data_contracts.registry import Outcome, Verdict, record_verdict
+from data_contracts.registry import record_verdict
 from data_contracts.settings import load
+from data_contracts.verdict import Outcome, Verdict
 from ml import evaluate, promote
 from tests.ml import learnable_market as market
 

@@ -1,0 +1,12 @@
+"""The console that commands print to."""
+
+import sys
+
+from rich.console import Console
+
+WIDTH_ELSEWHERE = 160
+
+
+def console() -> Console:
+    """Where nothing says how wide a line may be (a pipe, a log), 80 columns would cut tables short."""
+    return Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH_ELSEWHERE)

@@ -1,0 +1,37 @@
+"""What the gate says of a version: an outcome, the reasons in plain words, and the numbers they rest on."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, get_args
+
+VERDICT_FILE = "verdict.json"
+
+Outcome = Literal["promote", "refuse", "not_comparable", "wait_for_person"]
+RELEASABLE: tuple[Outcome, ...] = ("wait_for_person", "not_comparable")
+"""Outcomes that a named person may overrule; a refusal is never one."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the gate found: `reasons` in plain words with numbers, the numbers by slice, and what they rest on."""
+
+    outcome: Outcome
+    reasons: tuple[str, ...]
+    slices: tuple[Mapping[str, Any], ...]
+    evidence: Mapping[str, Any]
+
+    @property
+    def summary(self) -> str:
+        return f"{self.outcome}: {'; '.join(self.reasons)}"
+
+    def as_json(self) -> str:
+        return json.dumps(asdict(self), indent=2, allow_nan=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> "Verdict":
+        """Raises ValueError on text that is no verdict."""
+        content = json.loads(text)
+        if not isinstance(content, dict) or content.get("outcome") not in get_args(Outcome):
+            raise ValueError(f"{VERDICT_FILE} states no outcome out of {', '.join(get_args(Outcome))}")
+        return cls(content["outcome"], tuple(content["reasons"]), tuple(content["slices"]), content["evidence"])
