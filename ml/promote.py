@@ -1,7 +1,7 @@
 """Asks for the challenger's promotion: python -m ml.promote --as-of 2019-11-30T23:00:00Z
 
 A refusal is a result, not a failure: it is printed and the exit status is 0. A verdict of wait_for_person or
-not_comparable is released by naming who takes responsibility: --approved-by NAME. A verdict of refuse never is.
+not_comparable is released by `clicklake model promote VERSION --approved-by NAME`. A verdict of refuse never is.
 """
 
 import sys
@@ -15,14 +15,14 @@ from ml.command import exit_code, parser
 from ml.evaluate import challenger_of
 
 
-def promote(settings: Settings, as_of: datetime, approved_by: str = "") -> str:
+def promote(settings: Settings, as_of: datetime) -> str:
     """Make the challenger trained as of `as_of` the champion if its verdict lets it; gives what happened as text."""
     challenger = challenger_of(settings, as_of)
     before = registry.champion_version(settings)
     try:
-        registry.promote(settings, challenger.version, approved_by)
+        registry.promote(settings, challenger.version)
     except NotPromotableError as refusal:
-        command = f"python -m ml.promote --as-of {as_of.isoformat()} --approved-by NAME"
+        command = f"clicklake model promote {challenger.version} --approved-by NAME"
         way = f"\nwhoever has looked at it releases it: {command}" if isinstance(refusal, ApprovalNeededError) else ""
         serving = f"version {before} stays champion" if before else "there is still no champion"
         return f"NOT PROMOTED: {refusal}{way}\n{serving}"
@@ -33,12 +33,8 @@ def promote(settings: Settings, as_of: datetime, approved_by: str = "") -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    options = parser(__doc__)
-    options.add_argument(
-        "--approved-by", default="", help="who releases a verdict of wait_for_person or not_comparable"
-    )
-    chosen = options.parse_args(arguments)
-    return exit_code(lambda settings: promote(settings, chosen.as_of, chosen.approved_by))
+    chosen = parser(__doc__).parse_args(arguments)
+    return exit_code(lambda settings: promote(settings, chosen.as_of))
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 from mlflow import MlflowClient
 
-from data_contracts.registry import record_verdict
+from data_contracts import registry
 from data_contracts.settings import load
 from data_contracts.verdict import Outcome, Verdict
 from ml import evaluate, promote
@@ -60,16 +60,16 @@ def test_a_verdict_that_a_person_may_release_says_how_and_is_released_by_naming_
 ) -> None:
     version = add_version("good", market.FIRST_AS_OF, "challenger")
     evidence = {"challenger_version": version, "champion_version": None}
-    record_verdict(load(), version, Verdict(outcome, ("look at it",), (), evidence))
+    registry.record_verdict(load(), version, Verdict(outcome, ("look at it",), (), evidence))
     assert promote.main(["--as-of", FIRST]) == 0
     assert aliases(store) == {"challenger": "1"}
     assert capsys.readouterr().out == (
         f"NOT PROMOTED: version 1 of ad_ctr is not promoted: {outcome}: look at it\n"
         "whoever has looked at it releases it: "
-        "python -m ml.promote --as-of 2026-01-06T01:00:00+00:00 --approved-by NAME\n"
+        "clicklake model promote 1 --approved-by NAME\n"
         "there is still no champion\n"
     )
-    assert promote.main(["--as-of", FIRST, "--approved-by", "Ada"]) == 0
+    registry.promote(load(), version, "Ada")
     assert aliases(store) == {"challenger": "1", "champion": "1"}
     assert store.get_model_version("ad_ctr", "1").tags["approved_by"] == "Ada"
 
@@ -82,7 +82,7 @@ def test_a_champion_whose_inputs_are_gone_is_replaced_once_a_person_approves(
     assert evaluate.main(["--as-of", SECOND]) == 0
     assert promote.main(["--as-of", SECOND]) == 0
     assert aliases(store) == {"champion": "1", "challenger": "2"}
-    assert promote.main(["--as-of", SECOND, "--approved-by", "Ada"]) == 0
+    registry.promote(load(), "2", "Ada")
     assert aliases(store) == {"champion": "2", "challenger": "2", "previous": "1"}
     assert store.get_model_version("ad_ctr", "2").tags["approved_by"] == "Ada"
 
@@ -92,7 +92,9 @@ def test_nobody_releases_a_refusal_and_no_way_to_is_offered(
 ) -> None:
     add_version("uncalibrated", market.FIRST_AS_OF, "challenger")
     assert evaluate.main(["--as-of", FIRST]) == 0
-    assert promote.main(["--as-of", FIRST, "--approved-by", "Ada"]) == 0
+    assert promote.main(["--as-of", FIRST]) == 0
+    with pytest.raises(registry.NotPromotableError):
+        registry.promote(load(), "1", "Ada")
     assert aliases(store) == {"challenger": "1"}
     assert "--approved-by" not in capsys.readouterr().out
     assert "approved_by" not in store.get_model_version("ad_ctr", "1").tags
