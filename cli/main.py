@@ -171,6 +171,16 @@ def replay(
     replay(load(), console(), table, reason, dry_run)
 
 
+@app.command(rich_help_panel=MODELS)
+def explain(
+    prediction_id: Annotated[str, typer.Argument(help="The prediction_id that /predict answered with.")],
+) -> None:
+    """Show why a prediction was what it was: the logged inputs, what each adds, and the tables behind the model."""
+    from cli.explain import explain
+
+    explain(load(), console(), prediction_id)
+
+
 @app.command(rich_help_panel=TABLES)
 def docs(
     check: Annotated[bool, typer.Option("--check", help="Write nothing; exit code 1 when the page is stale.")] = False,

@@ -43,7 +43,7 @@ class ApprovalNeededError(NotPromotableError):
 
 @dataclass(frozen=True)
 class RegisteredVersion:
-    """One version of the registered model; `metrics` are its run's, `tags` and `aliases` the version's."""
+    """One version of the registered model; `metrics` and `params` are its run's, `tags` and `aliases` the version's."""
 
     name: str
     version: str
@@ -51,7 +51,8 @@ class RegisteredVersion:
     tags: Mapping[str, str]
     metrics: Mapping[str, float]
     verdict: Verdict | None
-    aliases: tuple[str, ...] = ()
+    aliases: tuple[str, ...]
+    params: Mapping[str, str]
 
     @property
     def uri(self) -> str:
@@ -235,9 +236,9 @@ def _aliases(client: MlflowClient, name: str) -> dict[str, str]:
 
 def _registered(client: MlflowClient, found: ModelVersion) -> RegisteredVersion:
     run_id = str(found.run_id)
-    metrics, verdict = client.get_run(run_id).data.metrics, _verdict(run_id, client)
-    aliases = tuple(sorted(found.aliases))
-    return RegisteredVersion(found.name, str(found.version), run_id, dict(found.tags), metrics, verdict, aliases)
+    run, verdict, aliases = client.get_run(run_id).data, _verdict(run_id, client), tuple(sorted(found.aliases))
+    told = (dict(found.tags), run.metrics, verdict, aliases, run.params)
+    return RegisteredVersion(found.name, str(found.version), run_id, *told)
 
 
 def _verdict(run_id: str, client: MlflowClient) -> Verdict | None:

@@ -1,0 +1,133 @@
+"""Why a prediction was what it was: the same model version on the logged inputs, feature by feature.
+
+The contributions are SHAP values of the trees (Lundberg et al. 2020, by XGBoost's pred_contribs), carried through the
+calibration: on the scale of log-odds, base and contributions add up to the calibrated probability.
+"""
+
+import contextlib
+import json
+import math
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import numpy as np
+import xgboost
+from mlflow.models import Model
+
+from data_contracts import registry
+from data_contracts.calibration import Calibration
+from data_contracts.features import load_feature_set
+from data_contracts.lake import open_lake
+from data_contracts.registry import RegisteredVersion
+from data_contracts.settings import Settings
+from data_contracts.tables import MODEL_PREDICTIONS
+from ml.model_run import FittedModel
+from ml.trees import margins
+
+PRIOR = "prior"
+
+
+class ExplanationError(ValueError):
+    """A prediction that is not in the table, or whose model cannot be asked; the message is one line."""
+
+
+@dataclass(frozen=True)
+class Contribution:
+    """What one feature did: `log_odds` is what it adds to the log-odds of a click, against an average row."""
+
+    feature: str
+    about: str
+    value: float
+    log_odds: float
+
+    @property
+    def words(self) -> str:
+        """A reason in plain words."""
+        change = math.expm1(self.log_odds)
+        if abs(change) < 0.0005:
+            return "makes no difference"
+        return f"{'raises' if change > 0 else 'lowers'} the odds by {abs(change):.1%}"
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """A row of model_predictions, and where a model answered: its version, the log-odds of an average row, what each
+    feature adds (the greatest first), and the probability computed again from the logged inputs."""
+
+    prediction: Mapping[str, Any]
+    version: RegisteredVersion | None = None
+    base: float = math.nan
+    contributions: tuple[Contribution, ...] = ()
+    probability: float | None = None
+
+    @property
+    def is_reproduced(self) -> bool:
+        """Is the probability computed again the logged one, bit for bit?"""
+        return bool(self.probability == self.prediction["probability"])
+
+    @property
+    def data_versions(self) -> dict[str, str]:
+        """The versions of the tables that the model was trained from."""
+        params = self.version.params if self.version else {}
+        return {name.removeprefix("data_version."): at for name, at in params.items() if name.startswith("data_v")}
+
+
+def explained(settings: Settings, prediction_id: str) -> Explanation:
+    """The explanation of a prediction in model_predictions. Raises ExplanationError, and RegistryError when MLflow does
+    not answer or has no such version."""
+    found = prediction(settings, prediction_id)
+    if found["source"] == PRIOR:
+        return Explanation(found)
+    version = registry.version(settings, str(found["model_version"]))
+    model = model_of(version)
+    if model.feature_set.hash != found["feature_set_hash"]:
+        raise ExplanationError(
+            f"version {version.version} has other feature definitions ({model.feature_set.hash[:16]}) than the"
+            f" prediction was made with ({str(found['feature_set_hash'])[:16]})"
+        )
+    row = np.array([model.feature_set.row(found["features"])], dtype=np.float32)
+    *added, bias = model.trees.predict(xgboost.DMatrix(row), pred_contribs=True)[0].astype(float).tolist()
+    slope = model.calibration.slope
+    contributions = [
+        Contribution(feature.name, feature.about, value, slope * log_odds)
+        for feature, value, log_odds in zip(model.feature_set.features, row[0].tolist(), added, strict=True)
+    ]
+    return Explanation(
+        found,
+        version,
+        slope * bias + model.calibration.intercept,
+        tuple(sorted(contributions, key=lambda each: -abs(each.log_odds))),
+        model.calibration.probability(float(margins(model.trees, row)[0])),
+    )
+
+
+def prediction(settings: Settings, prediction_id: str) -> dict[str, Any]:
+    """The row of model_predictions; ExplanationError when it is not there."""
+    with contextlib.closing(open_lake(settings)) as lake:
+        asked = lake.execute(f"SELECT * FROM {MODEL_PREDICTIONS.name} WHERE prediction_id = ?", [prediction_id])
+        rows = asked.to_arrow_table().to_pylist(maps_as_pydicts="strict")
+    if not rows:
+        raise ExplanationError(
+            f"no prediction {prediction_id} in {MODEL_PREDICTIONS.name}; one that was just given is there after the"
+            " next run of ingest_events"
+        )
+    return dict(rows[0])
+
+
+def model_of(version: RegisteredVersion) -> FittedModel:
+    """Feature definitions, trees and calibration of a registered version, from its own artifacts."""
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(mlflow.artifacts.download_artifacts(artifact_uri=version.uri, dst_path=folder))
+        files = Model.load(str(home)).flavors["python_function"].get("artifacts", {})
+        if lacking := {"booster", "calibration", "feature_set"} - set(files):
+            raise ExplanationError(f"version {version.version} has no {', '.join(sorted(lacking))}: it is none of ours")
+        paths = {name: home / file["path"] for name, file in files.items()}
+        return FittedModel(
+            load_feature_set(paths["feature_set"]),
+            xgboost.Booster({"nthread": 1}, model_file=str(paths["booster"])),
+            Calibration(**json.loads(paths["calibration"].read_text())),
+        )
