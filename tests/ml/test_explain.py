@@ -73,7 +73,9 @@ def test_what_an_ad_got_so_far_is_what_tells(settings, add_version, log_predicti
     add_version("good", market.FIRST_AS_OF, "champion")
     for name, ctr in (("good", 0.2), ("bad", 0.02)):
         log_prediction(prediction_id=name, features=list(inputs(ctr).items()), probability=0.5)
-    good, bad = (explained(settings, name).contributions for name in ("good", "bad"))
+    found = [explained(settings, name) for name in ("good", "bad")]
+    assert [each.prediction["prediction_id"] for each in found] == ["good", "bad"]
+    good, bad = (each.contributions for each in found)
     assert good[0].feature.startswith("ad_")
     assert sum(each.log_odds for each in good) > 0.3
     assert sum(each.log_odds for each in bad) < -0.3
