@@ -15,7 +15,7 @@ from cli.importing.shown import show_next
 from data_contracts.landing import instant_text
 from data_contracts.pseudonym import load_key, pseudonym
 from data_contracts.settings import Settings
-from simulator.knobs import Knobs, load_knobs
+from simulator.knobs import Knobs, MarketError, load_knobs
 from simulator.market import Market, Plan, simulated
 from simulator.truth import MARKET, read_market, write_market
 
@@ -70,6 +70,8 @@ def _written(settings: Settings, console: Console, knobs: Knobs, plan: Plan) -> 
             for landed in simulated(market, settings.landing, settings.home / MARKET):
                 lines += landed
                 progress.update(task, advance=1, lines=lines, speed=lines / (time.monotonic() - began))
+    except MarketError as error:
+        raise CommandError(str(error)) from None
     finally:
         gc.enable()
     seconds = time.monotonic() - began

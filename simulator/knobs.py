@@ -1,9 +1,19 @@
 """The knobs of a market, as conf/market.toml states them; docs/market.md says what each does to a click."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 from data_contracts.configuration import CONF, configured
+
+
+class MarketError(ValueError):
+    """Knobs that make no market; the message names what would help."""
+
+
+def _check_shares(section: object, *names: str) -> None:
+    for name in names:
+        if not 0 <= getattr(section, name) <= 1:
+            raise MarketError(f"{name} is {getattr(section, name)}, not within 0 and 1")
 
 
 @dataclass(frozen=True)
@@ -22,11 +32,10 @@ class Size:
     age_bands: int
 
     def __post_init__(self) -> None:
-        for name in ("users", "advertisers", "campaigns_per_advertiser", "ads_at_start", "topics", "sections"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}, less than 1")
-        if min(self.locations, self.age_bands) < 1 or self.new_ads_per_day < 0 or self.ad_days <= 0:
-            raise ValueError("locations, age_bands: less than 1; or new_ads_per_day, ad_days: negative")
+        for field in fields(self):
+            value, least = getattr(self, field.name), 0 if field.name == "new_ads_per_day" else 1
+            if value < least:
+                raise MarketError(f"{field.name} is {value}, less than {least}")
 
 
 @dataclass(frozen=True)
@@ -43,7 +52,10 @@ class Traffic:
 
     def __post_init__(self) -> None:
         if not 1 <= self.most_slots <= 20:
-            raise ValueError(f"most_slots is {self.most_slots}, not within 1 and 20")
+            raise MarketError(f"most_slots is {self.most_slots}, not within 1 and 20")
+        _check_shares(self, "home_device_share", "home_location_share", "denied_share", "unknown_share")
+        if self.denied_share + self.unknown_share > 1:
+            raise MarketError("denied_share and unknown_share are more than 1 together")
 
 
 @dataclass(frozen=True)
@@ -71,7 +83,7 @@ class Effects:
 
     def __post_init__(self) -> None:
         if not 0 < self.click_rate < 1:
-            raise ValueError(f"click_rate is {self.click_rate}, not within 0 and 1")
+            raise MarketError(f"click_rate is {self.click_rate}, not within 0 and 1")
 
 
 @dataclass(frozen=True)
@@ -95,6 +107,14 @@ class Delay:
     days_scale_hours: float
     days_exponent: float
 
+    def __post_init__(self) -> None:
+        _check_shares(self, "minutes_share", "days_share")
+        if self.minutes_share + self.days_share > 1:
+            raise MarketError("minutes_share and days_share are more than 1 together")
+        for name in ("seconds", "minutes", "days_scale_hours", "days_exponent"):
+            if getattr(self, name) <= 0:
+                raise MarketError(f"{name} is {getattr(self, name)}, not greater than 0")
+
 
 @dataclass(frozen=True)
 class Arrival:
@@ -105,6 +125,12 @@ class Arrival:
     late_hours: float
     duplicate_share: float
     malformed_share: float
+
+    def __post_init__(self) -> None:
+        _check_shares(self, "late_share", "duplicate_share", "malformed_share")
+        for name in ("seconds", "late_hours"):
+            if getattr(self, name) <= 0:
+                raise MarketError(f"{name} is {getattr(self, name)}, not greater than 0")
 
 
 @dataclass(frozen=True)
@@ -118,6 +144,11 @@ class Bots:
     farm_share: float
     farm_click_rate: float
     farm_campaigns: int
+
+    def __post_init__(self) -> None:
+        _check_shares(self, "crawler_share", "crawler_click_rate", "farm_share", "farm_click_rate")
+        if (self.crawler_share and not self.crawlers) or (self.farm_share and not self.farmers):
+            raise MarketError("a share of impressions is of bots of which there is none: see crawlers and farmers")
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,11 @@
 """Impressions of one day: who was shown which ad, when, where and in which slot."""
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 
-from simulator.knobs import Knobs
+from simulator.knobs import Knobs, MarketError
 from simulator.population import CRAWLER, DEVICES, FARMER, HOURS_A_DAY, Ads, Users
 from simulator.streams import stream, zipf_shares
 
@@ -48,7 +48,7 @@ class Site:
         self._reach = np.cumsum(users.activity)
         spent = np.bincount(ads.campaign, np.where(ads.launch <= 0, ads.budget, 0))
         victims = np.argsort(spent)[::-1][: knobs.bots.farm_campaigns]
-        self._attacked = replace(ads, budget=np.where(np.isin(ads.campaign, victims), ads.budget, LEAST_BUDGET))
+        self._attacked = np.where(np.isin(ads.campaign, victims), ads.budget, LEAST_BUDGET)
 
     def day(self, day: int, count: int) -> Impressions:
         """`count` impressions of a day, those of bots included."""
@@ -91,12 +91,12 @@ class Site:
         """Pages with one slot. Crawlers come around the clock and see any ad; farmers come at the hours of people, and
         see to it that they are shown the campaigns they are after, those that spend the most at the start."""
         if actor == CRAWLER:
-            ads, times = self._ads, random.integers(0, DAY_MICROSECONDS, count)
+            drawn_by, times = self._ads.budget, random.integers(0, DAY_MICROSECONDS, count)
         else:
-            ads, times = self._attacked, self._times(random, count)
+            drawn_by, times = self._attacked, self._times(random, count)
         time, only = day * DAY_MICROSECONDS + times, np.zeros(count, int)
         user = random.choice(np.flatnonzero(self._users.actor == actor), count) if count else only
-        ad, propensity = drawn_ads(ads, time, random.random(count), only, 1)
+        ad, propensity = drawn_ads(self._ads, time, random.random(count), only, 1, drawn_by)
         return {
             "time": time,
             "user": user,
@@ -130,23 +130,25 @@ def _home_or_other(random: np.random.Generator, home: np.ndarray, home_share: fl
 
 
 def drawn_ads(
-    ads: Ads, time: np.ndarray, point: np.ndarray, slot: np.ndarray, slots: int
+    ads: Ads, time: np.ndarray, point: np.ndarray, slot: np.ndarray, slots: int, drawn_by: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The ad of each impression and the probability with which it was drawn: its share of the budgets of the ads that
-    run in that hour.
+    """The ad of each impression and its propensity: its share of the budgets of the ads that run in that hour.
 
     Slot j of a page takes the ad at (point + j / slots) mod 1 of the cumulated shares (systematic sampling, Madow
     1949): each slot's ad has its share as its probability, and a page shows no ad twice whose share is under 1 / slots.
+    Who gets round that draws by other weights, `drawn_by`; the propensity that is told is the same.
     """
+    weights = ads.budget if drawn_by is None else drawn_by
     ad, propensity = np.zeros(len(time), int), np.zeros(len(time))
     hours = time // HOUR_MICROSECONDS
     where = (point + slot / slots) % 1.0
     for hour in np.unique(hours):
         running = np.flatnonzero((ads.launch <= hour) & (hour < ads.end))
         if not running.size:
-            raise ValueError(f"no ad runs in hour {hour} of the market: more ads_at_start or ad_days are needed")
+            raise MarketError(f"no ad runs in hour {hour} of the market: more ads_at_start or ad_days are needed")
         share = ads.budget[running] / ads.budget[running].sum()
         of_hour = np.flatnonzero(hours == hour)
-        chosen = np.searchsorted(np.cumsum(share), where[of_hour], side="right").clip(max=running.size - 1)
+        reach = np.cumsum(weights[running])
+        chosen = np.searchsorted(reach, where[of_hour] * reach[-1], side="right").clip(max=running.size - 1)
         ad[of_hour], propensity[of_hour] = running[chosen], share[chosen]
     return ad, propensity

@@ -107,6 +107,11 @@ def test_one_that_was_cut_off_is_written_again_as_it_was_begun(settings, console
     [
         ("[size]\nuser = 5\n", r"mine\.toml: unknown key size\.user; known here: users, "),
         ("[size]\nusers = 0\n", r"mine\.toml: size\.users is 0, less than 1"),
+        ("[size]\nad_days = 0.5\n", r"mine\.toml: size\.ad_days is 0\.5, less than 1"),
+        ("[bots]\ncrawlers = 0\n", r"mine\.toml: bots\.a share of impressions is of bots of which there is none"),
+        ("[arrival]\nlate_share = 2.0\n", r"mine\.toml: arrival\.late_share is 2\.0, not within 0 and 1"),
+        ("[delay]\ndays_share = 0.9\n", r"mine\.toml: delay\.minutes_share and days_share are more than 1 together"),
+        ("[delay]\nseconds = 0\n", r"mine\.toml: delay\.seconds is 0\.0, not greater than 0"),
         ("[response]\nclick_rate = 2.0\n", r"mine\.toml: response\.click_rate is 2\.0, not within 0 and 1"),
     ],
 )
@@ -115,6 +120,12 @@ def test_knobs_that_cannot_be_used_are_named_by_file_and_key(settings, console, 
     with pytest.raises(ConfigurationError, match=said):
         run(settings, console, tmp_path / "mine.toml")
     assert not settings.home.exists()
+
+
+def test_knobs_that_run_out_of_ads_are_said_in_one_line(settings, console, tmp_path):
+    (tmp_path / "mine.toml").write_text("[size]\nusers = 500\nads_at_start = 1\nnew_ads_per_day = 0\nad_days = 1.0\n")
+    with pytest.raises(CommandError, match=r"no ad runs in hour \d+ of the market: more ads_at_start or ad_days"):
+        run(settings, console, tmp_path / "mine.toml", days=3)
 
 
 def test_a_start_that_is_no_day_is_refused(settings, console, small):

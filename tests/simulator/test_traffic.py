@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from simulator.knobs import MarketError
 from simulator.population import CRAWLER, FARMER, PERSON
 from simulator.traffic import BUSIEST_HOUR, DAY_MICROSECONDS, HOUR_MICROSECONDS, Site, drawn_ads
 from tests.simulator.conftest import SEED, knobs_with
@@ -66,7 +67,7 @@ def test_in_each_slot_an_ad_is_drawn_as_often_as_its_propensity_says(ads):
 
 
 def test_no_ad_in_an_hour_is_an_error_that_names_the_knobs(ads):
-    with pytest.raises(ValueError, match="no ad runs in hour 99999 of the market: more ads_at_start or ad_days"):
+    with pytest.raises(MarketError, match="no ad runs in hour 99999 of the market: more ads_at_start or ad_days"):
         drawn_ads(ads, np.array([99_999 * HOUR_MICROSECONDS]), np.zeros(1), np.zeros(1, int), 1)
 
 
@@ -86,11 +87,20 @@ def test_active_users_ask_as_zipf_says(shown, users):
 
 def test_a_farm_sees_the_campaigns_it_is_after(site, users, ads, knobs):
     shown = site.day(0, 50_000)
-    campaigns = {
-        name: set(ads.campaign[shown.ad[users.actor[shown.user] == name]].tolist()) for name in (FARMER, PERSON)
-    }
-    assert len(campaigns[FARMER]) == knobs.bots.farm_campaigns
-    assert len(campaigns[PERSON]) > 50
+    actor, campaign = users.actor[shown.user], ads.campaign[shown.ad]
+    assert len(np.unique(campaign[actor == FARMER])) == knobs.bots.farm_campaigns
+    assert len(np.unique(campaign[actor == PERSON])) > 50
+
+
+def test_a_farms_propensities_are_those_of_people(site, users):
+    shown = site.day(0, 50_000)
+    by_actor: dict[int, dict] = {PERSON: {}, FARMER: {}, CRAWLER: {}}
+    columns = (users.actor[shown.user], shown.time // HOUR_MICROSECONDS, shown.ad, shown.propensity)
+    for actor, hour, ad, propensity in zip(*(column.tolist() for column in columns), strict=True):
+        by_actor[actor][hour, ad] = propensity
+    both = set(by_actor[FARMER]) & set(by_actor[PERSON])
+    assert len(both) > 20
+    assert all(by_actor[FARMER][each] == by_actor[PERSON][each] for each in both)
 
 
 def test_other_seeds_and_days_are_other_impressions(knobs, users, ads, shown):
