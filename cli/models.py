@@ -19,7 +19,15 @@ SHOWN_METRICS = {
     "holdout_auc": "AUC",
 }
 """The metrics of a version that a person sees, and what they are called."""
-SHOWN_TAGS = ("as_of", "trained_through", "training_set_id", "feature_set_hash", "approved_by", "rolled_back")
+SHOWN_TAGS = (
+    "as_of",
+    "trained_through",
+    "training_set_id",
+    "feature_set_hash",
+    "join_health",
+    "approved_by",
+    "rolled_back",
+)
 SLICES_SHOWN = 20
 TEXTS = {"version", "slice", "alias", "as of", "verdict"}
 """Headings of columns that are no numbers."""

@@ -96,7 +96,8 @@ class Features:
 
 @dataclass(frozen=True)
 class Training:
-    """Sizes of the time slices (newest last: train, early stopping, calibration, holdout) and XGBoost's knobs."""
+    """Sizes of the time slices (newest last: train, early stopping, calibration, holdout), XGBoost's knobs, and between
+    which ratios to their recent history clicks must come in for anything to be trained."""
 
     early_stopping_hours: int
     calibration_hours: int
@@ -108,6 +109,8 @@ class Training:
     min_child_weight: float
     subsample: float
     seed: int
+    least_click_ratio: float
+    most_click_ratio: float
 
 
 @dataclass(frozen=True)

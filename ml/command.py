@@ -11,10 +11,11 @@ from data_contracts.features import FeatureSetError
 from data_contracts.registry import RegistryError
 from data_contracts.sections import parsed_instant
 from data_contracts.settings import ConfigurationError, Settings, load
+from ml.join_health import JoinHealthError
 from ml.splits import SliceError
 from ml.training_sets import TrainingSetError
 
-EXPECTED_ERRORS = (ConfigurationError, FeatureSetError, RegistryError, SliceError, TrainingSetError)
+EXPECTED_ERRORS = (ConfigurationError, FeatureSetError, JoinHealthError, RegistryError, SliceError, TrainingSetError)
 
 
 def parser(description: str | None) -> argparse.ArgumentParser:

@@ -25,6 +25,7 @@ from data_contracts.sections import Training
 from data_contracts.settings import Settings
 from ml.calibrate import fitted_calibration, probabilities
 from ml.command import exit_code, parser
+from ml.join_health import check_join_health
 from ml.metrics import metrics
 from ml.model_run import (
     FittedModel,
@@ -46,6 +47,7 @@ def train(settings: Settings, as_of: datetime) -> str:
     name = training_set_id(feature_set.hash, as_of)
     versions = table_versions(settings, RESTS_ON)
     training_set = read_training_set(settings, versions, name, feature_set.feature_names)
+    health = check_join_health(settings, versions, as_of)
     slices = time_slices(as_of.timestamp(), float(training_set.timestamps[0]), settings.training)
     rows = rows_by_slice(training_set.timestamps, training_set.labels, slices)
     recipe = training_recipe(training_set, name, settings.training)
@@ -67,6 +69,7 @@ def train(settings: Settings, as_of: datetime) -> str:
         "holdout_start": instant(slices["holdout"].start),
         "holdout_end": instant(slices["holdout"].end),
         "recipe": recipe,
+        "join_health": health,
     }
     with model_run(settings.model_name, name):
         log_evidence(model, settings.training, slices, versions, tags)
@@ -76,7 +79,7 @@ def train(settings: Settings, as_of: datetime) -> str:
         log_reliability(training_set.labels[holdout], scores[holdout], title, ratio)
         version = register(settings.model_name, log_model(model), tags)
     registry.set_challenger(settings, version)
-    return summary(settings.model_name, version, model, slices, by_slice)
+    return f"{summary(settings.model_name, version, model, slices, by_slice)}\n{health}"
 
 
 def fitted_model(

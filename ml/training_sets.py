@@ -58,10 +58,10 @@ def read_training_set(
 
     Raises TrainingSetError when it is absent or was built from other features.
     """
-    rows = _rows(
+    rows = rows_of(
         settings,
         f"SELECT impression_id, epoch_us(timestamp) / 1e6 AS seconds, clicked, features "
-        f"FROM {_pinned(settings, versions, TRAINING_SETS.name)} WHERE training_set_id = ? "
+        f"FROM {pinned(settings, versions, TRAINING_SETS.name)} WHERE training_set_id = ? "
         f"ORDER BY timestamp, impression_id",
         [training_set_id],
     )
@@ -96,11 +96,11 @@ def read_holdout(
     slices = "".join(
         f", coalesce(shown.{_identifier(name)}::VARCHAR, 'unknown') AS {_identifier('slice', name)}" for name in columns
     )
-    rows = _rows(
+    rows = rows_of(
         settings,
         f"SELECT given.user_id, given.clicked{inputs}{slices} "
-        f"FROM {_pinned(settings, versions, TRAINING_SETS.name)} given "
-        f"LEFT JOIN {_pinned(settings, versions, AD_IMPRESSIONS.name)} shown USING (impression_id) "
+        f"FROM {pinned(settings, versions, TRAINING_SETS.name)} given "
+        f"LEFT JOIN {pinned(settings, versions, AD_IMPRESSIONS.name)} shown USING (impression_id) "
         f"WHERE training_set_id = ? AND epoch_us(given.timestamp) >= ? AND epoch_us(given.timestamp) < ? "
         f"ORDER BY given.timestamp, impression_id",
         [training_set_id, round(window.start * 1e6), round(window.end * 1e6)],
@@ -131,12 +131,13 @@ def _identifier(*words: str) -> str:
     return '"' + " ".join(words).replace('"', '""') + '"'
 
 
-def _pinned(settings: Settings, versions: Mapping[str, int], table: str) -> str:
+def pinned(settings: Settings, versions: Mapping[str, int], table: str) -> str:
     """The table at the version that is written down as evidence, whatever is committed meanwhile."""
     return f"delta_scan({quoted(str(settings.lake / table))}, version = {versions[table]})"
 
 
-def _rows(settings: Settings, query: str, parameters: Sequence[object]) -> pa.Table:
+def rows_of(settings: Settings, query: str, parameters: Sequence[object]) -> pa.Table:
+    """What DuckDB answers. Raises TrainingSetError when the lake cannot be read."""
     try:
         with contextlib.closing(open_lake(settings)) as lake:
             return lake.execute(query, parameters).to_arrow_table()

@@ -20,6 +20,7 @@ from data_contracts import registry
 from data_contracts.features import training_set_id
 from data_contracts.settings import load
 from ml import evaluate, promote, train
+from ml.join_health import JoinHealthError
 from tests.ml import learnable_market as market
 from tests.ml.learnable_market import Laboratory
 
@@ -107,7 +108,7 @@ def test_a_rerun_finds_the_version_that_is_there(trained: Trained, capsys: pytes
 def test_the_summary_is_a_table_for_people(trained: Trained) -> None:
     lines = trained.said.splitlines()
     assert lines[0].startswith("version 1 of ad_ctr is the challenger: ")
-    assert [line.split()[0] for line in lines[2:]] == ["train", "stop", "calibration", "holdout"]
+    assert [line.split()[0] for line in lines[2:]] == ["train", "stop", "calibration", "holdout", "join"]
 
 
 def test_train_evaluate_promote_twice_over(store: MlflowClient, capsys: pytest.CaptureFixture[str]) -> None:
@@ -122,6 +123,18 @@ def test_train_evaluate_promote_twice_over(store: MlflowClient, capsys: pytest.C
     assert champion.verdict is not None
     for name in ("log_loss", "normalized_entropy", "calibration_ratio", "auc"):
         assert champion.verdict.slices[0][name] == champion.metrics[f"holdout_{name}"]
+
+
+def test_a_broken_click_stream_stops_the_training_before_anything_is_registered(
+    store: MlflowClient, laboratory: Laboratory, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(*_: object) -> str:
+        raise JoinHealthError("the click stream has stalled: 3 clicks")
+
+    monkeypatch.setattr(train, "check_join_health", broken)
+    assert train.main(["--as-of", FIRST]) == 1
+    assert capsys.readouterr().err == "error: the click stream has stalled: 3 clicks\n"
+    assert store.search_model_versions("") == []
 
 
 def test_a_training_set_not_built_is_an_error_of_one_line(
