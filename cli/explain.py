@@ -3,6 +3,7 @@
 import os
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from cli.errors import CommandError
@@ -57,7 +58,7 @@ def _show_contributions(console: Console, found: Explanation) -> None:
         table.add_column(heading, header_style="bold", justify="right" if is_number else "left")
     table.add_row("an average row", "", f"{found.base:+.4f}", "", "where the trees start")
     for each in found.contributions:
-        table.add_row(each.feature, f"{each.value:g}", f"{each.log_odds:+.4f}", each.words, each.about)
+        table.add_row(each.feature, f"{each.value:g}", f"{each.log_odds:+.4f}", each.words, escape(each.about))
     console.print(table)
 
 

@@ -142,7 +142,13 @@ def import_(
 def simulate(
     days: Annotated[int, typer.Option("--days", min=1, max=366, help="How long the market runs.")] = 14,
     impressions: Annotated[
-        int, typer.Option("--impressions-per-day", min=1_000, max=100_000_000, help="How busy it is.")
+        int,
+        typer.Option(
+            "--impressions-per-day",
+            min=1_000,
+            max=2_000_000,
+            help="How busy it is; a day is held in memory, 3 GB a million.",
+        ),
     ] = 200_000,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Another seed is another market.")] = 7,
     start: Annotated[

@@ -5,11 +5,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from cli.errors import CommandError
 from data_contracts import registry
-from data_contracts.registry import ApprovalNeededError, RegisteredVersion, RegistryError
+from data_contracts.model_versions import RegisteredVersion
+from data_contracts.registry import ApprovalNeededError, RegistryError
 from data_contracts.settings import Settings
 
 SHOWN_METRICS = {
@@ -77,7 +79,7 @@ def _slices(found: RegisteredVersion) -> Table:
     for row in sorted(rows, key=lambda row: (row["column"] != "all", -row["clicks"]))[:SLICES_SHOWN]:
         name = "all" if row["column"] == "all" else f"{row['column']} = {row['value']}"
         ratio, *ends = (_spoken(row[f"calibration_ratio{end}"]) for end in ("", "_low", "_high"))
-        table.add_row(name, f"{row['rows']:,}", f"{row['clicks']:,}", ratio, " to ".join(ends))
+        table.add_row(escape(name), f"{row['rows']:,}", f"{row['clicks']:,}", ratio, " to ".join(ends))
     return table
 
 

@@ -1,6 +1,7 @@
 """Rejected rows refined again after the contract has changed, as a person sees it."""
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from cli.errors import CommandError
@@ -20,8 +21,10 @@ def replay(settings: Settings, console: Console, table: str, reason: str, dry_ru
     try:
         session = connect(settings)
         with console.status("replaying"):
-            done = replayed(Lake(session, settings), table, reason, dry_run)
-        session.stop()
+            try:
+                done = replayed(Lake(session, settings), table, reason, dry_run)
+            finally:
+                session.stop()
     except (JobError, LockError) as error:
         raise CommandError(str(error)) from None
     show(done, console, dry_run)
@@ -42,7 +45,7 @@ def show(done: Replay, console: Console, dry_run: bool) -> None:
         shown.add_column(name, header_style="bold", justify="right")
     changed = {key for key in {*done.before, *done.after} if done.before.get(key) != done.after.get(key)}
     for key in sorted({*done.asked, *changed} or done.before):
-        shown.add_row(*key, str(done.before.get(key, 0)), str(done.after.get(key, 0)))
+        shown.add_row(*map(escape, key), str(done.before.get(key, 0)), str(done.after.get(key, 0)))
     console.print(shown)
     if done.asked:
         console.print(told(done, dry_run))

@@ -2,10 +2,12 @@
 
 import gc
 import time
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -15,11 +17,12 @@ from cli.importing.shown import show_next
 from data_contracts.landing import instant_text
 from data_contracts.pseudonym import load_key, pseudonym
 from data_contracts.settings import Settings
-from simulator.knobs import Knobs, MarketError, load_knobs
+from simulator.knobs import MarketError, load_knobs
 from simulator.market import Market, Plan, simulated
 from simulator.truth import MARKET, read_market, write_market
 
 START = "start"
+FIRST_YEAR, LAST_YEAR = 2000, 2100
 
 
 def simulate(
@@ -31,47 +34,49 @@ def simulate(
     knobs that cannot be used. One that was cut off is written again from its beginning: the tables end the same.
     """
     chosen = load_knobs(knobs)
-    asked = {"days": days, "impressions_per_day": impressions, "seed": seed}
+    asked = {"days": days, "impressions_per_day": impressions, "seed": seed, "knobs": asdict(chosen)}
     found = read_market(settings.home)
-    begins = _first_day(start) if start else None
-    if found and {name: found[name] for name in (*asked, "knobs")} != {**asked, "knobs": asdict(chosen)}:
-        raise _another(settings, found)
-    if found and begins and found[START] != instant_text(begins):
-        raise _another(settings, found)
+    if start:
+        asked[START] = instant_text(_first_day(start))
+    if found and (differing := [name for name, value in asked.items() if found[name] != value]):
+        raise CommandError(
+            f"{settings.home} holds another market: {_told(found)}; here {', '.join(differing)} would differ, and a"
+            " lake has one: set CLICKLAKE_HOME to another folder"
+        )
     if found and found["is_finished"]:
-        console.print(f"this market, from {found[START]} on, was simulated before: nothing to do")
+        console.print(f"this market, {_told(found)}, was simulated before: nothing to do")
         return
-    if found:
-        begins = datetime.fromisoformat(found[START])
-    plan = Plan(days, impressions, seed, begins or _now(settings) - timedelta(days=days))
-    told = {**asked, START: instant_text(plan.start), "is_finished": False}
-    write_market(settings.home, chosen, told)
-    lines = _written(settings, console, chosen, plan)
-    write_market(settings.home, chosen, {**told, "is_finished": True, "lines": lines})
+    begins = (found or asked).get(START) or instant_text(_now(settings) - timedelta(days=days))
+    plan = Plan(days, impressions, seed, datetime.fromisoformat(begins))
+    try:
+        market = Market(chosen, plan, partial(pseudonym, load_key(settings.pseudonym_key)))
+    except MarketError as error:
+        raise CommandError(str(error)) from None
+    told = {**asked, START: begins, "is_finished": False}
+    write_market(settings.home, told)
+    lines = _written(settings, console, market)
+    write_market(settings.home, {**told, "is_finished": True, "lines": lines})
     console.print(f"the truth is in {settings.home / MARKET}", soft_wrap=True)
     show_next(console, settings, instant_text(plan.end))
 
 
-def _written(settings: Settings, console: Console, knobs: Knobs, plan: Plan) -> int:
+def _written(settings: Settings, console: Console, market: Market) -> int:
     """The number of lines that have landed."""
-    began, lines = time.monotonic(), 0
+    plan, began, lines = market.plan, time.monotonic(), 0
+    columns = (
+        TextColumn("day"),
+        MofNCompleteColumn(),
+        BarColumn(),
+        TextColumn("{task.fields[lines]:,} events, {task.fields[speed]:,.0f} events/s"),
+        TimeRemainingColumn(),
+    )
     gc.disable()  # millions of small objects and no cycle of them
     try:
-        market = Market(knobs, plan, partial(pseudonym, load_key(settings.pseudonym_key)))
-        columns = (
-            TextColumn("day"),
-            MofNCompleteColumn(),
-            BarColumn(),
-            TextColumn("{task.fields[lines]:,} events, {task.fields[speed]:,.0f} events/s"),
-            TimeRemainingColumn(),
-        )
         with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
             task = progress.add_task("", total=plan.days, lines=0, speed=0.0)
             for landed in simulated(market, settings.landing, settings.home / MARKET):
                 lines += landed
                 progress.update(task, advance=1, lines=lines, speed=lines / (time.monotonic() - began))
-    except MarketError as error:
-        raise CommandError(str(error)) from None
     finally:
         gc.enable()
     seconds = time.monotonic() - began
@@ -80,6 +85,12 @@ def _written(settings: Settings, console: Console, knobs: Knobs, plan: Plan) -> 
         f" {lines / seconds:,.0f} events/s"
     )
     return lines
+
+
+def _told(found: Mapping[str, Any]) -> str:
+    """A market in a few words."""
+    size = f"{found['days']} days of {found['impressions_per_day']:,} impressions"
+    return f"seed {found['seed']}, {size} from {found[START]} on"
 
 
 def _now(settings: Settings) -> datetime:
@@ -91,12 +102,6 @@ def _first_day(text: str) -> datetime:
         day = date.fromisoformat(text)
     except ValueError:
         raise CommandError(f"--start: {text!r} is no day; write it like 2026-01-31") from None
+    if not FIRST_YEAR <= day.year <= LAST_YEAR:
+        raise CommandError(f"--start: {text} is not within {FIRST_YEAR} and {LAST_YEAR}")
     return datetime(day.year, day.month, day.day, tzinfo=UTC)
-
-
-def _another(settings: Settings, found: dict) -> CommandError:
-    made = f"{found['days']} days of {found['impressions_per_day']:,} impressions from {found[START]} on"
-    return CommandError(
-        f"{settings.home} holds another market (seed {found['seed']}, {made}); a lake has one:"
-        " set CLICKLAKE_HOME to another folder"
-    )

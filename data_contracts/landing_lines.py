@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
-from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -86,7 +85,7 @@ def row_lines(batch: EncodedRows | DatedRows, origin: str, first: int) -> list[b
     if isinstance(batch, DatedRows):
         return [
             ENDED % (body := b'%s%d","received_at":"%s","row":%s' % (before, number, at, row), crc32(body))
-            for number, at, row in zip(count(first), batch.received_at, batch.rows, strict=False)
+            for number, (at, row) in enumerate(zip(batch.received_at, batch.rows, strict=True), first)
         ]
     after = b'","received_at":"%s","row":' % instant_text(batch.received_at).encode()
     return [

@@ -6,19 +6,19 @@ first.
 
 import os
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 from mlflow import MlflowClient, artifacts, set_tracking_uri
+from mlflow.entities import RunData
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
 from data_contracts.landing_lines import instant_text
+from data_contracts.model_versions import RELEASABLE, VERDICT_FILE, RegisteredVersion, Verdict
 from data_contracts.settings import Settings
-from data_contracts.verdict import RELEASABLE, VERDICT_FILE, Verdict
 
 CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
 ROLLED_BACK = "rolled_back"
@@ -39,25 +39,6 @@ class NotPromotableError(RegistryError):
 
 class ApprovalNeededError(NotPromotableError):
     """The version's verdict lets it become champion once a named person approves."""
-
-
-@dataclass(frozen=True)
-class RegisteredVersion:
-    """One version of the registered model; `metrics` and `params` are its run's, `tags` and `aliases` the version's."""
-
-    name: str
-    version: str
-    run_id: str
-    tags: Mapping[str, str]
-    metrics: Mapping[str, float]
-    verdict: Verdict | None
-    aliases: tuple[str, ...]
-    params: Mapping[str, str]
-
-    @property
-    def uri(self) -> str:
-        """What mlflow.pyfunc.load_model takes."""
-        return f"models:/{self.name}/{self.version}"
 
 
 @contextmanager
@@ -117,22 +98,20 @@ def find_version(settings: Settings, tag: str, value: str) -> RegisteredVersion 
 
 
 def versions(settings: Settings, newest: int) -> list[RegisteredVersion]:
-    """The newest versions, the newest first."""
+    """The newest versions, the newest first, without verdicts (a tag names the outcome); without a run, no metrics."""
     with _plain_errors():
         client = connect(settings)
         found = client.search_model_versions(f"name = '{settings.model_name}'")
-        in_order = sorted(found, key=lambda version: int(version.version), reverse=True)
-        return [_numbered(client, settings.model_name, str(version.version)) for version in in_order[:newest]]
+        numbers = sorted((int(version.version) for version in found), reverse=True)[:newest]
+        whole = (client.get_model_version(settings.model_name, str(number)) for number in numbers)
+        return [_described(version, _run_of(client, version), None) for version in whole]
 
 
 def version(settings: Settings, number: str) -> RegisteredVersion:
     """One version by its number. Raises RegistryError when there is none."""
     with _plain_errors():
-        return _numbered(connect(settings), settings.model_name, number)
-
-
-def _numbered(client: MlflowClient, name: str, number: str) -> RegisteredVersion:
-    return _registered(client, client.get_model_version(name, number))
+        client = connect(settings)
+        return _registered(client, client.get_model_version(settings.model_name, number))
 
 
 def set_challenger(settings: Settings, version: str) -> None:
@@ -170,11 +149,9 @@ def promote(settings: Settings, version: str, approved_by: str = "") -> None:
         _check_promotable(found, incumbent, approved_by)
         if approved_by:
             client.set_model_version_tag(name, version, "approved_by", approved_by)
-        if ROLLED_BACK in found.tags:
-            client.delete_model_version_tag(name, version, ROLLED_BACK)
         if incumbent:
             client.set_registered_model_alias(name, PREVIOUS, incumbent)
-        client.set_registered_model_alias(name, CHAMPION, version)
+        _make_champion(client, name, version)
 
 
 def roll_back(settings: Settings, reason: str) -> tuple[str, str]:
@@ -189,13 +166,17 @@ def roll_back(settings: Settings, reason: str) -> tuple[str, str]:
             raise RegistryError(f"{name} has no champion before this one to go back to")
         if champion == previous:
             raise RegistryError(f"version {champion} of {name} is champion and previous: it was rolled back to already")
-        told = f"{instant_text(datetime.now(UTC))}: {reason}"
-        client.set_model_version_tag(name, champion, ROLLED_BACK, told)
-        if ROLLED_BACK in client.get_model_version(name, previous).tags:
-            client.delete_model_version_tag(name, previous, ROLLED_BACK)
-        client.set_registered_model_alias(name, CHAMPION, previous)
+        client.set_model_version_tag(name, champion, ROLLED_BACK, f"{instant_text(datetime.now(UTC))}: {reason}")
+        _make_champion(client, name, previous)
         client.set_registered_model_alias(name, PREVIOUS, champion)
         return previous, champion
+
+
+def _make_champion(client: MlflowClient, name: str, version: str) -> None:
+    """The mark of a rollback goes last: whatever fails before, no run promotes the version by itself."""
+    client.set_registered_model_alias(name, CHAMPION, version)
+    if ROLLED_BACK in client.get_model_version(name, version).tags:
+        client.delete_model_version_tag(name, version, ROLLED_BACK)
 
 
 def _check_promotable(found: RegisteredVersion, incumbent: str | None, approved_by: str) -> None:
@@ -208,13 +189,12 @@ def _check_promotable(found: RegisteredVersion, incumbent: str | None, approved_
             f"the verdict on {who} compares version {about} with champion {against or 'none'}, "
             f"but the champion is now {incumbent or 'none'}; evaluate it again"
         )
+    if verdict.outcome != "promote" and verdict.outcome not in RELEASABLE:
+        raise NotPromotableError(f"{who} is not promoted: {verdict.summary}")
     if ROLLED_BACK in found.tags and not approved_by:
         raise ApprovalNeededError(f"{who} is not promoted: it was rolled back at {found.tags[ROLLED_BACK]}")
-    if verdict.outcome in RELEASABLE:
-        if not approved_by:
-            raise ApprovalNeededError(f"{who} is not promoted: {verdict.summary}")
-    elif verdict.outcome != "promote":
-        raise NotPromotableError(f"{who} is not promoted: {verdict.summary}")
+    if verdict.outcome in RELEASABLE and not approved_by:
+        raise ApprovalNeededError(f"{who} is not promoted: {verdict.summary}")
 
 
 def _under_alias(settings: Settings, alias: str) -> RegisteredVersion | None:
@@ -236,9 +216,29 @@ def _aliases(client: MlflowClient, name: str) -> dict[str, str]:
 
 def _registered(client: MlflowClient, found: ModelVersion) -> RegisteredVersion:
     run_id = str(found.run_id)
-    run, verdict, aliases = client.get_run(run_id).data, _verdict(run_id, client), tuple(sorted(found.aliases))
-    told = (dict(found.tags), run.metrics, verdict, aliases, run.params)
-    return RegisteredVersion(found.name, str(found.version), run_id, *told)
+    return _described(found, client.get_run(run_id).data, _verdict(run_id, client))
+
+
+def _described(found: ModelVersion, run: RunData | None, verdict: Verdict | None) -> RegisteredVersion:
+    return RegisteredVersion(
+        name=found.name,
+        version=str(found.version),
+        run_id=str(found.run_id),
+        tags=dict(found.tags),
+        metrics=run.metrics if run else {},
+        verdict=verdict,
+        aliases=tuple(sorted(found.aliases)),
+        params=run.params if run else {},
+    )
+
+
+def _run_of(client: MlflowClient, found: ModelVersion) -> RunData | None:
+    try:
+        return client.get_run(str(found.run_id)).data
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        return None
 
 
 def _verdict(run_id: str, client: MlflowClient) -> Verdict | None:
@@ -246,5 +246,5 @@ def _verdict(run_id: str, client: MlflowClient) -> Verdict | None:
         return None
     try:
         return Verdict.from_json(artifacts.load_text(f"runs:/{run_id}/{VERDICT_FILE}"))
-    except (ValueError, KeyError) as error:
+    except ValueError as error:
         raise RegistryError(f"{VERDICT_FILE} of run {run_id} is damaged: {error}") from error

@@ -16,11 +16,11 @@ import mlflow
 
 from data_contracts import registry
 from data_contracts.features import FeatureSet
-from data_contracts.registry import RegisteredVersion, RegistryError
+from data_contracts.model_versions import RegisteredVersion, Verdict
+from data_contracts.registry import RegistryError
 from data_contracts.sections import parsed_instant
 from data_contracts.settings import Settings
 from data_contracts.tables import AD_IMPRESSIONS, TRAINING_SETS
-from data_contracts.verdict import Verdict
 from ml.command import exit_code, parser
 from ml.gate import Judged, judge
 from ml.metrics import Floats

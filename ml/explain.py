@@ -22,13 +22,15 @@ from data_contracts import registry
 from data_contracts.calibration import Calibration
 from data_contracts.features import load_feature_set
 from data_contracts.lake import open_lake
-from data_contracts.registry import RegisteredVersion
+from data_contracts.model_versions import RegisteredVersion
 from data_contracts.settings import Settings
 from data_contracts.tables import MODEL_PREDICTIONS
 from ml.model_run import FittedModel
 from ml.trees import margins
 
 PRIOR = "prior"
+VERSION_OF = "data_version."
+"""Begins the names of the run's parameters that hold table versions."""
 
 
 class ExplanationError(ValueError):
@@ -73,7 +75,7 @@ class Explanation:
     def data_versions(self) -> dict[str, str]:
         """The versions of the tables that the model was trained from."""
         params = self.version.params if self.version else {}
-        return {name.removeprefix("data_version."): at for name, at in params.items() if name.startswith("data_v")}
+        return {name.removeprefix(VERSION_OF): at for name, at in params.items() if name.startswith(VERSION_OF)}
 
 
 def explained(settings: Settings, prediction_id: str) -> Explanation:
@@ -119,7 +121,18 @@ def prediction(settings: Settings, prediction_id: str) -> dict[str, Any]:
 
 
 def model_of(version: RegisteredVersion) -> FittedModel:
-    """Feature definitions, trees and calibration of a registered version, from its own artifacts."""
+    """Feature definitions, trees and calibration of a registered version, from its own artifacts. Raises
+    ExplanationError when they are gone or damaged."""
+    try:
+        return _loaded(version)
+    except ExplanationError:
+        raise
+    except Exception as error:
+        reason = str(error).strip().splitlines()[0]
+        raise ExplanationError(f"version {version.version} cannot be loaded: {reason}") from error
+
+
+def _loaded(version: RegisteredVersion) -> FittedModel:
     with tempfile.TemporaryDirectory() as folder:
         home = Path(mlflow.artifacts.download_artifacts(artifact_uri=version.uri, dst_path=folder))
         files = Model.load(str(home)).flavors["python_function"].get("artifacts", {})

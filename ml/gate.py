@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from data_contracts.model_versions import Outcome
 from data_contracts.sections import Gate
-from data_contracts.verdict import Outcome
 from ml.metrics import (
     Codes,
     Floats,

@@ -16,7 +16,7 @@ from data_contracts.features import FeatureSet
 from data_contracts.settings import Settings
 
 if TYPE_CHECKING:
-    from data_contracts.registry import RegisteredVersion
+    from data_contracts.model_versions import RegisteredVersion
 
 LOGGER = logging.getLogger(__name__)
 LONGEST_PAUSE_SECONDS = 60.0

@@ -9,8 +9,8 @@ from data_contracts.landing import DatedRows
 from simulator.knobs import Arrival
 from simulator.population import HOURS_A_DAY, Ads
 from simulator.rows import instants
+from simulator.traffic import SECOND
 
-SECOND = 1_000_000
 SECOND_TELLING_SECONDS = 60.0
 """Mean time after which what is told twice comes again."""
 TABLES = ("ad_impressions", "clicks", "ads", "users")

@@ -1,5 +1,7 @@
 """The knobs of a market, as conf/market.toml states them; docs/market.md says what each does to a click."""
 
+import math
+import re
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -8,6 +10,12 @@ from data_contracts.configuration import CONF, configured
 
 class MarketError(ValueError):
     """Knobs that make no market; the message names what would help."""
+
+
+def _check_finite(section: object) -> None:
+    for name, value in vars(section).items():
+        if isinstance(value, float) and not math.isfinite(value):
+            raise MarketError(f"{name} is {value}, not a finite number")
 
 
 def _check_shares(section: object, *names: str) -> None:
@@ -32,6 +40,7 @@ class Size:
     age_bands: int
 
     def __post_init__(self) -> None:
+        _check_finite(self)
         for field in fields(self):
             value, least = getattr(self, field.name), 0 if field.name == "new_ads_per_day" else 1
             if value < least:
@@ -51,6 +60,7 @@ class Traffic:
     unknown_share: float
 
     def __post_init__(self) -> None:
+        _check_finite(self)
         if not 1 <= self.most_slots <= 20:
             raise MarketError(f"most_slots is {self.most_slots}, not within 1 and 20")
         _check_shares(self, "home_device_share", "home_location_share", "denied_share", "unknown_share")
@@ -59,8 +69,8 @@ class Traffic:
 
 
 @dataclass(frozen=True)
-class Effects:
-    """What moves the logit of a click, by its standard deviation."""
+class Sizes:
+    """How much each effect moves the logit of a click: standard deviations, and sizes."""
 
     click_rate: float
     campaign_quality: float
@@ -82,6 +92,12 @@ class Effects:
     fatigue_days: int
 
     def __post_init__(self) -> None:
+        _check_finite(self)
+        for field in fields(self):
+            if getattr(self, field.name) < 0:
+                raise MarketError(f"{field.name} is {getattr(self, field.name)}, less than 0")
+        if self.fatigue_days < 1:
+            raise MarketError(f"fatigue_days is {self.fatigue_days}, less than 1")
         if not 0 < self.click_rate < 1:
             raise MarketError(f"click_rate is {self.click_rate}, not within 0 and 1")
 
@@ -94,6 +110,11 @@ class Drift:
     period_days: float
     shift_day: int
     shift: float
+
+    def __post_init__(self) -> None:
+        _check_finite(self)
+        if self.period_days <= 0:
+            raise MarketError(f"period_days is {self.period_days}, not greater than 0")
 
 
 @dataclass(frozen=True)
@@ -108,6 +129,7 @@ class Delay:
     days_exponent: float
 
     def __post_init__(self) -> None:
+        _check_finite(self)
         _check_shares(self, "minutes_share", "days_share")
         if self.minutes_share + self.days_share > 1:
             raise MarketError("minutes_share and days_share are more than 1 together")
@@ -127,6 +149,7 @@ class Arrival:
     malformed_share: float
 
     def __post_init__(self) -> None:
+        _check_finite(self)
         _check_shares(self, "late_share", "duplicate_share", "malformed_share")
         for name in ("seconds", "late_hours"):
             if getattr(self, name) <= 0:
@@ -147,8 +170,12 @@ class Bots:
 
     def __post_init__(self) -> None:
         _check_shares(self, "crawler_share", "crawler_click_rate", "farm_share", "farm_click_rate")
-        if (self.crawler_share and not self.crawlers) or (self.farm_share and not self.farmers):
-            raise MarketError("a share of impressions is of bots of which there is none: see crawlers and farmers")
+        for name in ("crawlers", "farmers", "farm_campaigns"):
+            if getattr(self, name) < 0:
+                raise MarketError(f"{name} is {getattr(self, name)}, less than 0")
+        for name, share in (("crawlers", self.crawler_share), ("farmers", self.farm_share)):
+            if share and not getattr(self, name):
+                raise MarketError(f"{name} is 0, but {share} of all impressions are to be theirs")
 
 
 @dataclass(frozen=True)
@@ -159,6 +186,11 @@ class Experiment:
     start_day: int
     effect: float
 
+    def __post_init__(self) -> None:
+        if self.name == "none" or not re.fullmatch(r"[\w.-]+", self.name, re.ASCII):
+            raise MarketError(f"name is {self.name!r}, not a word of letters, digits, _ . and - (but none)")
+        _check_finite(self)
+
 
 @dataclass(frozen=True)
 class Knobs:
@@ -166,7 +198,7 @@ class Knobs:
 
     size: Size
     traffic: Traffic
-    response: Effects
+    response: Sizes
     drift: Drift
     delay: Delay
     arrival: Arrival

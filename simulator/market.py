@@ -18,11 +18,8 @@ from simulator.population import CRAWLER, PERSON, made_ads, made_campaigns, made
 from simulator.response import Response, drawn_delays, known_share
 from simulator.rows import RowWriter, uuids
 from simulator.streams import stream
-from simulator.traffic import DAY_MICROSECONDS, HOUR_MICROSECONDS, Impressions, Site
+from simulator.traffic import DAY_MICROSECONDS, HOUR_MICROSECONDS, Impressions, Site, check_ads
 from simulator.truth import write_day
-
-BASE_SAMPLE = 50_000
-"""Impressions of the first day on which the base of all logits is settled."""
 
 
 @dataclass(frozen=True)
@@ -50,16 +47,20 @@ class Day:
 
 
 class Market:
-    """A market to be gone through from its first day on; `pseudonym_of` a raw user id is what the tables hold."""
+    """A market to be gone through from its first day on; `pseudonym_of` a raw user id is what the tables hold. Raises
+    MarketError for knobs that make no market."""
 
     def __init__(self, knobs: Knobs, plan: Plan, pseudonym_of: Callable[[str], str]) -> None:
         self.knobs, self.plan = knobs, plan
         self.users, campaigns = made_users(knobs, plan.seed), made_campaigns(knobs, plan.seed)
         self.ads = made_ads(knobs, campaigns, plan.seed, plan.days)
+        check_ads(self.ads, plan.days)
         self.start = int(plan.start.astimezone(UTC).timestamp()) * 1_000_000
         self._site = Site(knobs, self.users, self.ads, plan.seed, plan.start.hour)
         self._response = Response(knobs, self.users, campaigns, self.ads, plan.seed, plan.start)
-        self._response.settle_base(self._site.day(0, BASE_SAMPLE))
+        first_day = self._site.day(0, plan.impressions_per_day)
+        exposures = Exposures(knobs.response.fatigue_days).earlier(first_day.user, first_day.ad)
+        self._response.settle_base(first_day, exposures)
         pseudonyms = [pseudonym_of(name) for name in self.users.names]
         self._writer = RowWriter(self.users, campaigns, self.ads, pseudonyms, self.start)
         self._exposures = Exposures(knobs.response.fatigue_days)
@@ -75,7 +76,7 @@ class Market:
     def _day(self, day: int) -> Day:
         knobs, seed = self.knobs, self.plan.seed
         shown = self._site.day(day, self.plan.impressions_per_day)
-        tested = (self.users.actor == PERSON) & (day >= knobs.experiment.start_day)
+        tested = (self.users.actor != CRAWLER) & (day >= knobs.experiment.start_day)
         is_treated = (tested & (self.users.variant == 1))[shown.user]
         rate = self._response.probability(shown, self._exposures.earlier(shown.user, shown.ad), is_treated)
         ids = stream(seed, "ids", day)
@@ -106,7 +107,7 @@ class Market:
         at = np.maximum(self.ads.launch[ads] * HOUR_MICROSECONDS, 0).astype(np.int64)
         lines = [Lines.of("ads", at, self._writer.ads(ads.tolist()))]
         if day == 0:
-            users = np.flatnonzero(self.users.actor != CRAWLER)
+            users = stream(self.plan.seed, "ids", 0).permutation(np.flatnonzero(self.users.actor != CRAWLER))
             lines.append(Lines.of("users", np.zeros(len(users), np.int64), self._writer.users(users.tolist())))
         return lines
 

@@ -8,9 +8,8 @@ import numpy as np
 from simulator.knobs import Arrival, Delay, Knobs
 from simulator.population import DEVICES, FARMER, HOURS_A_DAY, PERSON, Ads, Campaigns, Users
 from simulator.streams import stream
-from simulator.traffic import DAY_MICROSECONDS, HOUR_MICROSECONDS, Impressions
+from simulator.traffic import DAY_MICROSECONDS, HOUR_MICROSECONDS, SECOND, Impressions
 
-SECOND = 1_000_000
 DAYS_A_WEEK = 7
 GRID = 200_000
 
@@ -59,10 +58,11 @@ class Response:
         self._effects, self._first_hour = drawn_effects(knobs, seed), start.weekday() * HOURS_A_DAY + start.hour
         self.base = 0.0
 
-    def settle_base(self, sample: Impressions) -> None:
-        """Set the base so that people of `sample`, without fatigue, click at the knobs' click rate."""
-        people = sample.of(self._users.actor[sample.user] == PERSON)
-        logit = self._logit_of_people(people, np.zeros(len(people)), np.zeros(len(people), bool)) - self.base
+    def settle_base(self, shown: Impressions, exposures: np.ndarray) -> None:
+        """Set the base so that the people of a day click at the knobs' click rate."""
+        people = self._users.actor[shown.user] == PERSON
+        untreated = np.zeros(np.count_nonzero(people), bool)
+        logit = self._logit_of_people(shown.of(people), exposures[people], untreated) - self.base
         low, high = -20.0, 20.0
         while high - low > 1e-9:
             middle = (low + high) / 2

@@ -5,12 +5,11 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from simulator.population import CONSENTS, CRAWLER, DEVICES, Ads, Campaigns, Users
-from simulator.traffic import Impressions
+from simulator.traffic import DAY_MICROSECONDS, Impressions
 
 UUID_BYTES = 16
 UUID_PLACES = [*range(8), *range(9, 13), *range(14, 18), *range(19, 23), *range(24, 36)]
 HEX = np.frombuffer(b"0123456789abcdef", np.uint8)
-DAY_MICROSECONDS = 86_400_000_000
 CLOCK = np.array([f"{s // 3600:02d}:{s // 60 % 60:02d}:{s % 60:02d}." for s in range(86_400)], "S9")
 THOUSAND = np.array([f"{number:03d}" for number in range(1_000)], "S3")
 INSTANT = np.dtype([("date", "S11"), ("clock", "S9"), ("milli", "S3"), ("micro", "S3"), ("zone", "S1")])

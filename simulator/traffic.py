@@ -1,6 +1,6 @@
 """Impressions of one day: who was shown which ad, when, where and in which slot."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -9,7 +9,9 @@ from simulator.knobs import Knobs, MarketError
 from simulator.population import CRAWLER, DEVICES, FARMER, HOURS_A_DAY, Ads, Users
 from simulator.streams import stream, zipf_shares
 
-DAY_MICROSECONDS = 86_400_000_000
+SECOND = 1_000_000
+"""Times are in microseconds."""
+DAY_MICROSECONDS = 86_400 * SECOND
 HOUR_MICROSECONDS = DAY_MICROSECONDS // HOURS_A_DAY
 BUSIEST_HOUR = 20
 LEAST_BUDGET = 1e-9
@@ -64,7 +66,8 @@ class Site:
             part["request"] = part["request"] + first
         columns = [np.concatenate([part[column.name] for part in parts]) for column in fields(Impressions)]
         joined = Impressions(*columns)
-        return joined.of(np.argsort(joined.time, kind="stable"))
+        in_order = joined.of(np.argsort(joined.time, kind="stable"))
+        return replace(in_order, request=_by_appearance(in_order.request))
 
     def _of_people(self, random: np.random.Generator, count: int, day: int) -> dict[str, np.ndarray]:
         """Each request is a page of the site with one slot or several, on the device and at the place its user has."""
@@ -115,6 +118,13 @@ class Site:
         return np.sort(hour * HOUR_MICROSECONDS + random.integers(0, HOUR_MICROSECONDS, count))
 
 
+def check_ads(ads: Ads, days: int) -> None:
+    """Raises MarketError when in an hour of the market no ad runs."""
+    for hour in range(days * HOURS_A_DAY):
+        if not ((ads.launch <= hour) & (hour < ads.end)).any():
+            raise MarketError(f"no ad runs in hour {hour} of the market: more ads_at_start or ad_days are needed")
+
+
 def hour_shares(first_hour: int) -> np.ndarray:
     """The share of a day's requests in each of its hours, of which `first_hour` (UTC) is the first: a wave with its top
     at BUSIEST_HOUR, four times its bottom."""
@@ -124,9 +134,17 @@ def hour_shares(first_hour: int) -> np.ndarray:
     return shares
 
 
+def _by_appearance(numbers: np.ndarray) -> np.ndarray:
+    """The same numbers counted anew in the order in which they appear: they tell nothing but that."""
+    _, first, place = np.unique(numbers, return_index=True, return_inverse=True)
+    anew: np.ndarray = np.argsort(np.argsort(first))[place]
+    return anew
+
+
 def _home_or_other(random: np.random.Generator, home: np.ndarray, home_share: float, kinds: int) -> np.ndarray:
     is_home = random.random(len(home)) < home_share
-    return np.where(is_home, home, random.integers(kinds, size=len(home)))
+    other = (home + random.integers(1, max(kinds, 2), len(home))) % kinds
+    return np.where(is_home, home, other)
 
 
 def drawn_ads(
@@ -144,8 +162,6 @@ def drawn_ads(
     where = (point + slot / slots) % 1.0
     for hour in np.unique(hours):
         running = np.flatnonzero((ads.launch <= hour) & (hour < ads.end))
-        if not running.size:
-            raise MarketError(f"no ad runs in hour {hour} of the market: more ads_at_start or ad_days are needed")
         share = ads.budget[running] / ads.budget[running].sum()
         of_hour = np.flatnonzero(hours == hour)
         reach = np.cumsum(weights[running])

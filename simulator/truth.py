@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from data_contracts.disk import replace_whole
-from simulator.knobs import Knobs
+from data_contracts.disk import replace_whole, sync
 from simulator.population import ACTORS, HOURS_A_DAY, Ads, Users
 from simulator.traffic import Impressions
 
@@ -39,7 +37,9 @@ def write_day(
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_suffix(".unfinished")
     pq.write_table(table, unfinished, use_dictionary=["actor", "ad_id", "campaign_id", "launch_day"])
+    sync(unfinished)
     unfinished.replace(path)
+    sync(path.parent)
 
 
 def _named(numbers: np.ndarray, names: Sequence[str]) -> pa.DictionaryArray:
@@ -56,8 +56,8 @@ def read_market(home: Path) -> dict[str, Any] | None:
     return found
 
 
-def write_market(home: Path, knobs: Knobs, told: Mapping[str, Any]) -> None:
-    """`told` and the knobs, whole and on disk."""
+def write_market(home: Path, told: Mapping[str, Any]) -> None:
+    """What the market in `home` is made from, whole and on disk."""
     folder = home / MARKET
     folder.mkdir(parents=True, exist_ok=True)
-    replace_whole(folder / "market.json", json.dumps({**told, "knobs": asdict(knobs)}, indent=1))
+    replace_whole(folder / "market.json", json.dumps(told, indent=1))

@@ -10,9 +10,9 @@ from rich.console import Console
 from cli import explain as explaining
 from cli.errors import CommandError
 from cli.explain import explain
-from data_contracts.registry import RegisteredVersion, RegistryError
+from data_contracts.model_versions import RegisteredVersion, Verdict
+from data_contracts.registry import RegistryError
 from data_contracts.settings import Settings
-from data_contracts.verdict import Verdict
 from ml.explain import Contribution, Explanation, ExplanationError
 
 AT = datetime(2026, 1, 6, 2, tzinfo=UTC)

@@ -11,8 +11,8 @@ from rich.console import Console
 from cli.errors import CommandError
 from cli.models import promote, roll_back, show_version, show_versions
 from data_contracts import registry
+from data_contracts.model_versions import Outcome, Verdict
 from data_contracts.settings import Settings
-from data_contracts.verdict import Outcome, Verdict
 
 SLICES = (
     {"column": "device_type", "value": "tv", "rows": 20, "clicks": 0, "calibration_ratio": None},

@@ -13,8 +13,8 @@ from cli.airflow_home import airflow_password, write_airflow_home
 from cli.errors import CommandError
 from cli.report import show_addresses, show_champion, show_query
 from data_contracts import registry
+from data_contracts.model_versions import Verdict
 from data_contracts.settings import Settings
-from data_contracts.verdict import Verdict
 from tests.cli.small_lake import write_lake
 
 METRICS = {

@@ -75,16 +75,20 @@ def test_the_same_market_is_simulated_once(settings, console, small):
     run(settings, console, small, start="2026-01-01")
     before = landed(settings)
     said = run(settings, console, small)
-    assert said[-1] == "this market, from 2026-01-01T00:00:00.000000Z on, was simulated before: nothing to do"
+    assert said[-1] == (
+        "this market, seed 7, 2 days of 1,000 impressions from 2026-01-01T00:00:00.000000Z on, was simulated before:"
+        " nothing to do"
+    )
     assert landed(settings) == before
 
 
-@pytest.mark.parametrize("other", [{"seed": 8}, {"days": 3}, {"start": "2026-01-02"}])
-def test_a_home_holds_one_market(settings, console, small, other):
+@pytest.mark.parametrize(
+    ("other", "differs"), [({"seed": 8}, "seed"), ({"days": 3}, "days"), ({"start": "2026-01-02"}, "start")]
+)
+def test_a_home_holds_one_market(settings, console, small, other, differs):
     run(settings, console, small, start="2026-01-01")
-    with pytest.raises(
-        CommandError, match=r"holds another market \(seed 7, 2 days of 1,000 impressions from 2026-01-01T"
-    ):
+    held = r"holds another market: seed 7, 2 days of 1,000 impressions from 2026-01-01T00:00:00\.000000Z on"
+    with pytest.raises(CommandError, match=rf"{held}; here {differs} would differ, and a lake has one"):
         run(settings, console, small, **other)
 
 
@@ -108,9 +112,14 @@ def test_one_that_was_cut_off_is_written_again_as_it_was_begun(settings, console
         ("[size]\nuser = 5\n", r"mine\.toml: unknown key size\.user; known here: users, "),
         ("[size]\nusers = 0\n", r"mine\.toml: size\.users is 0, less than 1"),
         ("[size]\nad_days = 0.5\n", r"mine\.toml: size\.ad_days is 0\.5, less than 1"),
-        ("[bots]\ncrawlers = 0\n", r"mine\.toml: bots\.a share of impressions is of bots of which there is none"),
+        ("[bots]\ncrawlers = 0\n", r"mine\.toml: bots\.crawlers is 0, but 0\.01 of all impressions are to be theirs"),
         ("[arrival]\nlate_share = 2.0\n", r"mine\.toml: arrival\.late_share is 2\.0, not within 0 and 1"),
         ("[delay]\ndays_share = 0.9\n", r"mine\.toml: delay\.minutes_share and days_share are more than 1 together"),
+        ("[bots]\nfarm_campaigns = -1\n", r"mine\.toml: bots\.farm_campaigns is -1, less than 0"),
+        ("[drift]\nperiod_days = 0\n", r"mine\.toml: drift\.period_days is 0\.0, not greater than 0"),
+        ("[traffic]\nuser_exponent = nan\n", r"mine\.toml: traffic\.user_exponent is nan, not a finite number"),
+        ("[response]\ntopic = -1\n", r"mine\.toml: response\.topic is -1\.0, less than 0"),
+        ("[experiment]\nname = 'a \"b\"'\n", r"mine\.toml: experiment\.name is 'a \"b\"', not a word"),
         ("[delay]\nseconds = 0\n", r"mine\.toml: delay\.seconds is 0\.0, not greater than 0"),
         ("[response]\nclick_rate = 2.0\n", r"mine\.toml: response\.click_rate is 2\.0, not within 0 and 1"),
     ],
@@ -126,8 +135,12 @@ def test_knobs_that_run_out_of_ads_are_said_in_one_line(settings, console, tmp_p
     (tmp_path / "mine.toml").write_text("[size]\nusers = 500\nads_at_start = 1\nnew_ads_per_day = 0\nad_days = 1.0\n")
     with pytest.raises(CommandError, match=r"no ad runs in hour \d+ of the market: more ads_at_start or ad_days"):
         run(settings, console, tmp_path / "mine.toml", days=3)
+    (tmp_path / "mine.toml").write_text("[size]\nusers = 500\n")
+    assert "3 days from" in run(settings, console, tmp_path / "mine.toml", days=3)[0]
 
 
 def test_a_start_that_is_no_day_is_refused(settings, console, small):
+    with pytest.raises(CommandError, match="--start: 9999-12-31 is not within 2000 and 2100"):
+        run(settings, console, small, start="9999-12-31")
     with pytest.raises(CommandError, match=r"--start: 'jan' is no day; write it like 2026-01-31"):
         run(settings, console, small, start="jan")

@@ -15,9 +15,9 @@ import requests
 from mlflow import MlflowClient
 
 from data_contracts import registry
+from data_contracts.model_versions import Verdict
 from data_contracts.registry import ApprovalNeededError, NotPromotableError, RegistryError
 from data_contracts.settings import Settings
-from data_contracts.verdict import Verdict
 
 
 @pytest.fixture
@@ -117,6 +117,41 @@ def test_what_was_rolled_back_takes_traffic_again_only_by_a_persons_name(
     registry.promote(settings, "2", "Ada")
     assert aliases(store) == {"champion": "2", "previous": "1"}
     assert "rolled_back" not in registry.version(settings, "2").tags
+
+
+def test_a_name_does_not_bring_back_what_is_refused(
+    settings: Settings, store: MlflowClient, two_champions: tuple[str, str]
+) -> None:
+    registry.roll_back(settings, "off")
+    registry.record_verdict(settings, "2", verdict("2", "1", "refuse"))
+    with pytest.raises(NotPromotableError, match="refuse: no worse") as raised:
+        registry.promote(settings, "2", "Ada")
+    assert not isinstance(raised.value, ApprovalNeededError)
+
+
+def test_a_version_stays_marked_until_it_has_the_traffic_again(
+    settings: Settings, store: MlflowClient, two_champions: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry.roll_back(settings, "off")
+
+    def fails(*_: object) -> None:
+        raise OSError("the connection was reset")
+
+    with monkeypatch.context() as patch, pytest.raises(RegistryError, match="reset"):
+        patch.setattr(MlflowClient, "set_registered_model_alias", fails)
+        registry.promote(settings, "2", "Ada")
+    with pytest.raises(ApprovalNeededError):
+        registry.promote(settings, "2")
+
+
+def test_a_version_whose_run_is_gone_or_whose_verdict_is_damaged_does_not_hide_the_others(
+    settings: Settings, store: MlflowClient, two_champions: tuple[str, str]
+) -> None:
+    store.log_text(store.get_model_version("ad_ctr", "1").run_id, "{", "verdict.json")
+    store.create_model_version("ad_ctr", "somewhere", None)
+    assert [(each.version, dict(each.metrics)) for each in registry.versions(settings, 9)] == [
+        ("3", {}), ("2", {"holdout_log_loss": 0.03}), ("1", {"holdout_log_loss": 0.03}),
+    ]  # fmt: skip
 
 
 def test_a_rollback_can_itself_be_undone(

@@ -1,4 +1,4 @@
-"""One platform for all tests of this folder, which leave it as they find it; the README's last command stops it."""
+"""One platform for all tests of this folder, in the order of their files; the README's last command stops it."""
 
 import os
 import subprocess

@@ -87,10 +87,13 @@ def test_predictions_reach_the_table_and_mlflow_models_serve_gives_them_bit_for_
     answered = predicted(platform, {"user_id": "someone", "ads": ads, "features": {"position": 2}})
     assert answered["source"] == "model"
     given = {row["prediction_id"]: row["probability"] for row in answered["predictions"]}
-    time.sleep(platform.settings.serving.segment_limit_seconds + 1)
-    ingest(platform)
     query = "SELECT prediction_id, probability, features FROM model_predictions WHERE request_id = ?"
-    logged = lake.open_lake(platform.settings).execute(query, [answered["request_id"]]).fetchall()
+    logged: list[tuple] = []
+    deadline = time.monotonic() + 120
+    while not logged and time.monotonic() < deadline:  # the segment that holds them is sealed after a while
+        time.sleep(platform.settings.serving.segment_limit_seconds)
+        ingest(platform)
+        logged = lake.open_lake(platform.settings).execute(query, [answered["request_id"]]).fetchall()
     assert {prediction: probability for prediction, probability, _ in logged} == given
     inputs = [dict(features) for _, _, features in logged]
     assert served_by_mlflow(platform, answered["model_version"], inputs) == [p for _, p, _ in logged]

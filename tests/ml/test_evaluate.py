@@ -11,8 +11,8 @@ from deltalake import DeltaTable
 from mlflow import MlflowClient
 
 from data_contracts import registry
+from data_contracts.model_versions import Verdict
 from data_contracts.settings import load
-from data_contracts.verdict import Verdict
 from ml import evaluate
 from tests.ml import learnable_market as market
 from tests.ml.learnable_market import Laboratory

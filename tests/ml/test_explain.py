@@ -127,6 +127,24 @@ def test_a_model_that_is_none_of_ours_is_refused_by_name(settings, add_version, 
         explained(settings, "p-1")
 
 
+@pytest.mark.parametrize("damaged", ["model.ubj", "calibration.json", "MLmodel"])
+def test_artifacts_that_are_damaged_are_one_line(settings, add_version, log_prediction, monkeypatch, damaged):
+    add_version("good", market.FIRST_AS_OF, "champion")
+    log_prediction(features=list(inputs(0.2).items()), probability=0.5)
+    download = explain.mlflow.artifacts.download_artifacts
+
+    def damaged_download(**asked: Any) -> str:
+        folder = download(**asked)
+        (file,) = Path(folder).rglob(damaged)
+        file.write_bytes(b"{")
+        return folder
+
+    monkeypatch.setattr(explain.mlflow.artifacts, "download_artifacts", damaged_download)
+    with pytest.raises(ExplanationError, match="version 1 cannot be loaded: ") as raised:
+        explained(settings, "p-1")
+    assert "\n" not in str(raised.value)
+
+
 @pytest.mark.parametrize(
     ("log_odds", "words"),
     [

@@ -6,8 +6,8 @@ import pytest
 from mlflow import MlflowClient
 
 from data_contracts import registry
+from data_contracts.model_versions import Outcome, Verdict
 from data_contracts.settings import load
-from data_contracts.verdict import Outcome, Verdict
 from ml import evaluate, promote
 from tests.ml import learnable_market as market
 

@@ -12,7 +12,7 @@ def test_health_tells_every_part_when_all_is_well(served: Any) -> None:
 
 
 def test_a_verdict_is_told_in_its_own_words(served: Any) -> None:
-    from data_contracts.verdict import Verdict
+    from data_contracts.model_versions import Verdict
 
     registered = served.application.champions.current.registered
     verdict = Verdict("promote", ("calibration ratio 1.01 is in the band", "nothing better stands"), (), {})

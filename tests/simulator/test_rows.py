@@ -55,14 +55,14 @@ def test_a_row_is_written_as_canonical_json(knobs, tmp_path):
             assert row == canonical_row(json.loads(row))
 
 
-def test_the_test_is_told_from_its_first_day_on_and_only_of_people(lines):
+def test_the_test_is_told_from_its_first_day_on_of_all_but_crawlers(lines):
     shown = [line["row"] for line in lines if line["table"] == "ad_impressions"]
     first = [row for row in shown if row["timestamp"] < "2026-01-02"]
     second = [row for row in shown if row["timestamp"] >= "2026-01-02"]
     assert not any("variant" in row for row in first)
     told = {(row.get("experiment"), row.get("variant")) for row in second}
     assert told == {("bold_title", "a"), ("bold_title", "b"), (None, None)}
-    assert not any("variant" in row for row in second if row["user_agent_class"] == "crawler")
+    assert all(("variant" in row) == (row["user_agent_class"] != "crawler") for row in second)
 
 
 def test_users_and_ads_are_told_of_before_they_are_seen(lines):

@@ -1,11 +1,13 @@
 """Who is shown what: how many, when, and with which probability an ad is drawn."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from simulator.knobs import MarketError
 from simulator.population import CRAWLER, FARMER, PERSON
-from simulator.traffic import BUSIEST_HOUR, DAY_MICROSECONDS, HOUR_MICROSECONDS, Site, drawn_ads
+from simulator.traffic import BUSIEST_HOUR, DAY_MICROSECONDS, HOUR_MICROSECONDS, Site, check_ads, drawn_ads
 from tests.simulator.conftest import SEED, knobs_with
 
 
@@ -66,9 +68,25 @@ def test_in_each_slot_an_ad_is_drawn_as_often_as_its_propensity_says(ads):
         assert np.abs(drawn - stated).max() < 5 * np.sqrt(stated.max() / count)
 
 
+def test_a_users_home_is_where_the_knobs_say_so_often(knobs, users, ads):
+    shown = Site(knobs, users, ads, SEED, first_hour=0).day(0, 100_000)
+    shown = shown.of((users.actor[shown.user] == PERSON) & (shown.position == 1))
+    at_home = [
+        (shown.device == users.home_device[shown.user]).mean(),
+        (shown.location == users.home_location[shown.user]).mean(),
+    ]
+    assert at_home == pytest.approx([knobs.traffic.home_device_share, knobs.traffic.home_location_share], abs=0.01)
+
+
+def test_requests_are_numbered_in_the_order_of_their_time(shown):
+    first = np.unique(shown.request, return_index=True)[1]
+    assert (np.diff(first) > 0).all()
+
+
 def test_no_ad_in_an_hour_is_an_error_that_names_the_knobs(ads):
-    with pytest.raises(MarketError, match="no ad runs in hour 99999 of the market: more ads_at_start or ad_days"):
-        drawn_ads(ads, np.array([99_999 * HOUR_MICROSECONDS]), np.zeros(1), np.zeros(1, int), 1)
+    with pytest.raises(MarketError, match="no ad runs in hour 30 of the market: more ads_at_start or ad_days"):
+        check_ads(replace(ads, end=np.minimum(ads.end, 30)), 3)
+    check_ads(ads, 3)
 
 
 @pytest.mark.parametrize("first_hour", [0, 13])

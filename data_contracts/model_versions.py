@@ -1,4 +1,4 @@
-"""What the gate says of a version: an outcome, the reasons in plain words, and the numbers they rest on."""
+"""Versions of the registered model, and what the gate says of one: an outcome, the reasons, and their numbers."""
 
 import json
 from collections.abc import Mapping
@@ -34,4 +34,26 @@ class Verdict:
         content = json.loads(text)
         if not isinstance(content, dict) or content.get("outcome") not in get_args(Outcome):
             raise ValueError(f"{VERDICT_FILE} states no outcome out of {', '.join(get_args(Outcome))}")
-        return cls(content["outcome"], tuple(content["reasons"]), tuple(content["slices"]), content["evidence"])
+        try:
+            return cls(content["outcome"], tuple(content["reasons"]), tuple(content["slices"]), content["evidence"])
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"{VERDICT_FILE} lacks {error}") from None
+
+
+@dataclass(frozen=True)
+class RegisteredVersion:
+    """One version of the registered model; `metrics` and `params` are its run's, `tags` and `aliases` the version's."""
+
+    name: str
+    version: str
+    run_id: str
+    tags: Mapping[str, str]
+    metrics: Mapping[str, float]
+    verdict: Verdict | None
+    aliases: tuple[str, ...]
+    params: Mapping[str, str]
+
+    @property
+    def uri(self) -> str:
+        """What mlflow.pyfunc.load_model takes."""
+        return f"models:/{self.name}/{self.version}"
