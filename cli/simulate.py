@@ -1,6 +1,5 @@
 """`clicklake simulate`: a synthetic market on its way into the lake, as a person sees it."""
 
-import gc
 import time
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -12,6 +11,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from cli.cycles import no_search_for_cycles
 from cli.errors import CommandError
 from cli.importing.shown import show_next
 from data_contracts.landing import instant_text
@@ -70,15 +70,11 @@ def _written(settings: Settings, console: Console, market: Market) -> int:
         TextColumn("{task.fields[lines]:,} events, {task.fields[speed]:,.0f} events/s"),
         TimeRemainingColumn(),
     )
-    gc.disable()  # millions of small objects and no cycle of them
-    try:
-        with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-            task = progress.add_task("", total=plan.days, lines=0, speed=0.0)
-            for landed in simulated(market, settings.landing, settings.home / MARKET):
-                lines += landed
-                progress.update(task, advance=1, lines=lines, speed=lines / (time.monotonic() - began))
-    finally:
-        gc.enable()
+    with no_search_for_cycles(), Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+        task = progress.add_task("", total=plan.days, lines=0, speed=0.0)
+        for landed in simulated(market, settings.landing, settings.home / MARKET):
+            lines += landed
+            progress.update(task, advance=1, lines=lines, speed=lines / (time.monotonic() - began))
     seconds = time.monotonic() - began
     console.print(
         f"{plan.days} days from {plan.start:%Y-%m-%d %H:%M} UTC: {lines:,} events in {seconds:.1f} s,"

@@ -8,7 +8,7 @@ import numpy as np
 from data_contracts.landing import DatedRows
 from simulator.knobs import Arrival
 from simulator.population import HOURS_A_DAY, Ads
-from simulator.rows import instants
+from simulator.rows import instants, objects
 from simulator.traffic import SECOND
 
 SECOND_TELLING_SECONDS = 60.0
@@ -37,9 +37,7 @@ class Lines:
 
     @classmethod
     def of(cls, table: str, received: np.ndarray, rows: Sequence[bytes]) -> "Lines":
-        row = np.empty(len(rows), object)
-        row[:] = rows
-        return cls(received, np.full(len(rows), TABLES.index(table), np.int8), row)
+        return cls(received, np.full(len(rows), TABLES.index(table), np.int8), objects(rows))
 
     @classmethod
     def joined(cls, parts: Sequence["Lines"]) -> "Lines":

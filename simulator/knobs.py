@@ -18,6 +18,18 @@ def _check_finite(section: object) -> None:
             raise MarketError(f"{name} is {value}, not a finite number")
 
 
+def _check_least(section: object, least: float, *names: str) -> None:
+    for name in names:
+        if getattr(section, name) < least:
+            raise MarketError(f"{name} is {getattr(section, name)}, less than {least}")
+
+
+def _check_positive(section: object, *names: str) -> None:
+    for name in names:
+        if getattr(section, name) <= 0:
+            raise MarketError(f"{name} is {getattr(section, name)}, not greater than 0")
+
+
 def _check_shares(section: object, *names: str) -> None:
     for name in names:
         if not 0 <= getattr(section, name) <= 1:
@@ -41,10 +53,8 @@ class Size:
 
     def __post_init__(self) -> None:
         _check_finite(self)
-        for field in fields(self):
-            value, least = getattr(self, field.name), 0 if field.name == "new_ads_per_day" else 1
-            if value < least:
-                raise MarketError(f"{field.name} is {value}, less than {least}")
+        _check_least(self, 0, "new_ads_per_day")
+        _check_least(self, 1, *(field.name for field in fields(self) if field.name != "new_ads_per_day"))
 
 
 @dataclass(frozen=True)
@@ -93,11 +103,8 @@ class Sizes:
 
     def __post_init__(self) -> None:
         _check_finite(self)
-        for field in fields(self):
-            if getattr(self, field.name) < 0:
-                raise MarketError(f"{field.name} is {getattr(self, field.name)}, less than 0")
-        if self.fatigue_days < 1:
-            raise MarketError(f"fatigue_days is {self.fatigue_days}, less than 1")
+        _check_least(self, 0, *(field.name for field in fields(self)))
+        _check_least(self, 1, "fatigue_days")
         if not 0 < self.click_rate < 1:
             raise MarketError(f"click_rate is {self.click_rate}, not within 0 and 1")
 
@@ -113,8 +120,7 @@ class Drift:
 
     def __post_init__(self) -> None:
         _check_finite(self)
-        if self.period_days <= 0:
-            raise MarketError(f"period_days is {self.period_days}, not greater than 0")
+        _check_positive(self, "period_days")
 
 
 @dataclass(frozen=True)
@@ -133,9 +139,7 @@ class Delay:
         _check_shares(self, "minutes_share", "days_share")
         if self.minutes_share + self.days_share > 1:
             raise MarketError("minutes_share and days_share are more than 1 together")
-        for name in ("seconds", "minutes", "days_scale_hours", "days_exponent"):
-            if getattr(self, name) <= 0:
-                raise MarketError(f"{name} is {getattr(self, name)}, not greater than 0")
+        _check_positive(self, "seconds", "minutes", "days_scale_hours", "days_exponent")
 
 
 @dataclass(frozen=True)
@@ -151,9 +155,7 @@ class Arrival:
     def __post_init__(self) -> None:
         _check_finite(self)
         _check_shares(self, "late_share", "duplicate_share", "malformed_share")
-        for name in ("seconds", "late_hours"):
-            if getattr(self, name) <= 0:
-                raise MarketError(f"{name} is {getattr(self, name)}, not greater than 0")
+        _check_positive(self, "seconds", "late_hours")
 
 
 @dataclass(frozen=True)
@@ -170,9 +172,7 @@ class Bots:
 
     def __post_init__(self) -> None:
         _check_shares(self, "crawler_share", "crawler_click_rate", "farm_share", "farm_click_rate")
-        for name in ("crawlers", "farmers", "farm_campaigns"):
-            if getattr(self, name) < 0:
-                raise MarketError(f"{name} is {getattr(self, name)}, less than 0")
+        _check_least(self, 0, "crawlers", "farmers", "farm_campaigns")
         for name, share in (("crawlers", self.crawler_share), ("farmers", self.farm_share)):
             if share and not getattr(self, name):
                 raise MarketError(f"{name} is 0, but {share} of all impressions are to be theirs")

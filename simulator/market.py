@@ -107,7 +107,7 @@ class Market:
         at = np.maximum(self.ads.launch[ads] * HOUR_MICROSECONDS, 0).astype(np.int64)
         lines = [Lines.of("ads", at, self._writer.ads(ads.tolist()))]
         if day == 0:
-            users = stream(self.plan.seed, "ids", 0).permutation(np.flatnonzero(self.users.actor != CRAWLER))
+            users = stream(self.plan.seed, "catalog").permutation(np.flatnonzero(self.users.actor != CRAWLER))
             lines.append(Lines.of("users", np.zeros(len(users), np.int64), self._writer.users(users.tolist())))
         return lines
 

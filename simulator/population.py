@@ -59,6 +59,14 @@ class Ads:
         return len(self.campaign)
 
 
+def ad_name(ad: int) -> str:
+    return f"ad-{ad:05d}"
+
+
+def campaign_name(campaign: int) -> str:
+    return f"campaign-{campaign}"
+
+
 def made_users(knobs: Knobs, seed: int) -> Users:
     size, traffic, response = knobs.size, knobs.traffic, knobs.response
     random = stream(seed, "users")

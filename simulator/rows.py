@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from simulator.population import CONSENTS, CRAWLER, DEVICES, Ads, Campaigns, Users
+from simulator.population import CONSENTS, CRAWLER, DEVICES, Ads, Campaigns, Users, ad_name, campaign_name
 from simulator.traffic import DAY_MICROSECONDS, Impressions
 
 UUID_BYTES = 16
@@ -46,21 +46,21 @@ class RowWriter:
 
     def __init__(self, users: Users, campaigns: Campaigns, ads: Ads, pseudonyms: Sequence[str], start: int) -> None:
         self._start, self._actor, self._variant = start, users.actor, users.variant
-        self._users = _objects(name.encode() for name in pseudonyms)
+        self._users = objects(name.encode() for name in pseudonyms)
         # The beginning of each ad's rows, and of each user's declarations; keys that follow are greater.
         columns = (ads.campaign.tolist(), campaigns.advertiser[ads.campaign].tolist())
-        self._ads = _objects(
-            b'{"ad_id":"ad-%05d","advertiser_id":"advertiser-%d","campaign_id":"campaign-%d"'
-            % (ad, advertiser, campaign)
+        self._ads = objects(
+            b'{"ad_id":"%s","advertiser_id":"advertiser-%d","campaign_id":"%s"'
+            % (ad_name(ad).encode(), advertiser, campaign_name(campaign).encode())
             for ad, (campaign, advertiser) in enumerate(zip(*columns, strict=True))
         )
         self._topics = campaigns.topic[ads.campaign].tolist()
         stated = [b'"consent":"%s",' % name.encode() if name != "unknown" else b"" for name in CONSENTS]
-        self._consents = _objects(stated)[users.consent]
+        self._consents = objects(stated)[users.consent]
         self._age_bands = users.age_band.tolist()
         agents = [b"app" if name == "phone" else b"browser" for name in DEVICES]
-        self._devices = _objects(b'"device_type":"%s",' % name.encode() for name in DEVICES)
-        self._agents = _objects(agents)
+        self._devices = objects(b'"device_type":"%s",' % name.encode() for name in DEVICES)
+        self._agents = objects(agents)
 
     def impressions(
         self, shown: Impressions, ids: Sequence[bytes], requests: Sequence[bytes], tested: np.ndarray, experiment: str
@@ -71,7 +71,7 @@ class RowWriter:
         pages = shown.of(first)
         is_tested = tested[pages.user]
         test = np.where(is_tested, b'"experiment":"%s",' % experiment.encode(), b"")
-        variants = _objects([b',"variant":"a"}', b',"variant":"b"}', b"}"])
+        variants = objects([b',"variant":"a"}', b',"variant":"b"}', b"}"])
         agents = np.where(self._actor[pages.user] == CRAWLER, b"crawler", self._agents[pages.device])
         heads = zip(
             self._consents[pages.user].tolist(), self._devices[pages.device].tolist(), test.tolist(),
@@ -81,9 +81,9 @@ class RowWriter:
             requests, self._instants(pages.time), agents.tolist(), self._users[pages.user].tolist(),
             variants[np.where(is_tested, self._variant[pages.user], 2)].tolist(), strict=True,
         )  # fmt: skip
-        head = _objects(b'%s%s%s"features":{"section":"section-%d"},"impression_id":"' % page for page in heads)
-        place = _objects(b'","location":"location-%d","position":' % page for page in pages.location.tolist())
-        tail = _objects(
+        head = objects(b'%s%s%s"features":{"section":"section-%d"},"impression_id":"' % page for page in heads)
+        place = objects(b'","location":"location-%d","position":' % page for page in pages.location.tolist())
+        tail = objects(
             b',"request_id":"%s","timestamp":"%s","user_agent_class":"%s","user_id":"%s"%s' % page for page in tails
         )
         propensities, number = np.unique(shown.propensity.round(9), return_inverse=True)
@@ -93,7 +93,7 @@ class RowWriter:
             ids,
             place[shown.request].tolist(),
             shown.position.tolist(),
-            _objects(b"%a" % each for each in propensities.tolist())[number].tolist(),
+            objects(b"%a" % each for each in propensities.tolist())[number].tolist(),
             tail[shown.request].tolist(),
         )
         return [b'%s,%s%s%s%d,"propensity":%s%s' % row for row in zip(*columns, strict=True)]
@@ -124,7 +124,7 @@ class RowWriter:
         return instants(time + self._start)
 
 
-def _objects(values: Iterable[bytes]) -> np.ndarray:
+def objects(values: Iterable[bytes]) -> np.ndarray:
     """An array of these values as they are, which numpy would pad to one length."""
     listed = list(values)
     array = np.empty(len(listed), object)

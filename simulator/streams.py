@@ -2,7 +2,7 @@
 
 import numpy as np
 
-STREAMS = ("users", "campaigns", "ads", "effects", "base", "requests", "bots", "clicks", "arrivals", "ids")
+STREAMS = ("users", "campaigns", "ads", "effects", "catalog", "requests", "bots", "clicks", "arrivals", "ids")
 
 
 def stream(seed: int, thing: str, day: int = 0) -> np.random.Generator:

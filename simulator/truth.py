@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from data_contracts.disk import replace_whole, sync
-from simulator.population import ACTORS, HOURS_A_DAY, Ads, Users
+from simulator.population import ACTORS, HOURS_A_DAY, Ads, Users, ad_name, campaign_name
 from simulator.traffic import Impressions
 
 MARKET = "market"
@@ -28,8 +28,8 @@ def write_day(
             "impression_id": pa.array(ids, pa.binary()).cast(pa.string()),
             "probability": rate,
             "actor": _named(users.actor[shown.user], ACTORS),
-            "ad_id": _named(shown.ad, [f"ad-{ad:05d}" for ad in range(len(ads))]),
-            "campaign_id": _named(ads.campaign[shown.ad], [f"campaign-{each}" for each in range(campaigns)]),
+            "ad_id": _named(shown.ad, [*map(ad_name, range(len(ads)))]),
+            "campaign_id": _named(ads.campaign[shown.ad], [*map(campaign_name, range(campaigns))]),
             "launch_day": np.floor_divide(ads.launch[shown.ad], HOURS_A_DAY).astype(np.int32),
         }
     )

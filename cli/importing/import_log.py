@@ -1,7 +1,6 @@
 """Imports a log that exists already: its lines take the same road into the lake as live events."""
 
 import contextlib
-import gc
 import time
 from collections.abc import Iterator, Sequence
 from functools import lru_cache, partial
@@ -11,6 +10,7 @@ from typing import IO
 
 from rich.console import Console
 
+from cli.cycles import no_search_for_cycles
 from cli.importing.archive import Member, opened_members, size_of, source_digest
 from cli.importing.csv_lines import CsvLines
 from cli.importing.json_lines import JsonLines
@@ -102,7 +102,7 @@ def _write(settings: Settings, mapping: Mapping, sources: Sequence[Path], record
     key, now = load_key(settings.pseudonym_key), settings.clock.now()
     pseudonym_of = lru_cache(maxsize=USERS_REMEMBERED)(partial(pseudonym, key))
     sql, due = LineSql(), time.monotonic() + RECORD_SECONDS
-    with _no_search_for_cycles(), contextlib.closing(LandingWriter(settings.landing, "import")) as writer:
+    with no_search_for_cycles(), contextlib.closing(LandingWriter(settings.landing, "import")) as writer:
         try:
             for member, stream in _members_left(mapping, sources, tally.member):
                 rows = opened_rows(stream, member, mapping.layout_of(member.path))
@@ -122,18 +122,6 @@ def _write(settings: Settings, mapping: Mapping, sources: Sequence[Path], record
             raise
     tally.is_finished = True
     write_tally(record, tally)
-
-
-@contextlib.contextmanager
-def _no_search_for_cycles() -> Iterator[None]:
-    """An import makes millions of small objects and no cycle of them: looking for one takes a fifth of its time."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
 
 
 def _members_left(mapping: Mapping, sources: Sequence[Path], reached: str) -> Iterator[tuple[Member, IO[bytes]]]:

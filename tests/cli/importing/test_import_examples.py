@@ -11,20 +11,12 @@ from rich.console import Console
 from cli.importing.check import check_import
 from cli.importing.import_log import import_log
 from cli.importing.tally import Tally
-from data_contracts.landing import read_segment
 from data_contracts.pseudonym import load_key, pseudonym
 from data_contracts.settings import Settings, load
+from tests.cli.importing.conftest import landed, outcome
 
 ROOT = Path(__file__).parents[3]
 OBD = (ROOT / "conf" / "imports" / "obd.toml", ROOT / "data" / "obd_small.tar.gz")
-
-
-def outcome(tally: Tally) -> tuple[dict, dict]:
-    return dict(tally.rows), {table: dict(reasons) for table, reasons in tally.rejected.items()}
-
-
-def landed(settings: Settings) -> list[dict]:
-    return [line for path in sorted(settings.landing.glob("*/*.jsonl")) for line in read_segment(path)]
 
 
 @pytest.fixture(scope="module")

@@ -8,16 +8,7 @@ import pytest
 from cli.importing.line_sql import LineSql
 from cli.importing.mapping import MappingError, load_mapping
 from cli.importing.projection import Fitting, used_columns
-
-HEAD = """[[ad_impressions]]
-members = '(?P<place>[a-z]+)/views\\.csv'
-"""
-COLUMNS = {"impression_id": "id", "user_id": "visitor", "ad_id": "ad", "timestamp": "'2019-11-24T10:00:00Z'"}
-
-
-def mapping_text(keys: str = "", features: str = "", **columns: str) -> str:
-    lines = [f"{name} = '''{text}'''" for name, text in (COLUMNS | columns).items()]
-    return "\n".join([HEAD + keys, "[ad_impressions.columns]", *lines, "[ad_impressions.features]", features])
+from tests.cli.importing.views import mapping_text
 
 
 def check(folder: Path, text: str, names: str) -> None:
