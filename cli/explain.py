@@ -4,9 +4,9 @@ import os
 
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from cli.errors import CommandError
+from cli.grid import grid
 from data_contracts.landing import instant_text
 from data_contracts.registry import RegistryError
 from data_contracts.settings import Settings
@@ -52,10 +52,7 @@ def _show_prediction(console: Console, found: Explanation) -> None:
 
 
 def _show_contributions(console: Console, found: Explanation) -> None:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for heading in ("feature", "value", "log-odds", "which", "what it is"):
-        is_number = heading in ("value", "log-odds")
-        table.add_column(heading, header_style="bold", justify="right" if is_number else "left")
+    table = grid("feature", "value", "log-odds", "which", "what it is", numbers=("value", "log-odds"))
     table.add_row("an average row", "", f"{found.base:+.4f}", "", "where the trees start")
     for each in found.contributions:
         table.add_row(each.feature, f"{each.value:g}", f"{each.log_odds:+.4f}", each.words, escape(each.about))

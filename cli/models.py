@@ -9,6 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from cli.errors import CommandError
+from cli.grid import grid
 from data_contracts import registry
 from data_contracts.model_versions import RegisteredVersion
 from data_contracts.registry import ApprovalNeededError, RegistryError
@@ -31,8 +32,6 @@ SHOWN_TAGS = (
     "rolled_back",
 )
 SLICES_SHOWN = 20
-TEXTS = {"version", "slice", "alias", "as of", "verdict"}
-"""Headings of columns that are no numbers."""
 
 
 def show_versions(settings: Settings, console: Console, newest: int) -> None:
@@ -42,7 +41,7 @@ def show_versions(settings: Settings, console: Console, newest: int) -> None:
     if not found:
         console.print(f"no version of {settings.model_name} yet: the DAG train_ad_ctr registers one")
         return
-    table = _grid("version", "alias", "as of", "verdict", *SHOWN_METRICS.values())
+    table = grid("version", "alias", "as of", "verdict", *SHOWN_METRICS.values(), numbers=SHOWN_METRICS.values())
     for each in found:
         metrics = [f"{each.metrics[name]:.4f}" if name in each.metrics else "" for name in SHOWN_METRICS]
         verdict = each.tags.get("verdict", "none yet")
@@ -74,7 +73,8 @@ def show_version(settings: Settings, console: Console, version: str) -> None:
 
 def _slices(found: RegisteredVersion) -> Table:
     """The numbers by slice, those with the most clicks first."""
-    table = _grid("slice", "rows", "clicks", "calibration ratio", "95 % interval")
+    numbers = ("rows", "clicks", "calibration ratio", "95 % interval")
+    table = grid("slice", *numbers, numbers=numbers)
     rows = found.verdict.slices if found.verdict else ()
     for row in sorted(rows, key=lambda row: (row["column"] != "all", -row["clicks"]))[:SLICES_SHOWN]:
         name = "all" if row["column"] == "all" else f"{row['column']} = {row['value']}"
@@ -115,13 +115,6 @@ def _plain() -> Iterator[None]:
         yield
     except RegistryError as error:
         raise CommandError(str(error)) from None
-
-
-def _grid(*headings: str) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for heading in headings:
-        table.add_column(heading, header_style="bold", justify="left" if heading in TEXTS else "right")
-    return table
 
 
 def _spoken(value: float | None) -> str:

@@ -2,9 +2,9 @@
 
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from cli.errors import CommandError
+from cli.grid import grid
 from data_contracts.settings import Settings
 from data_contracts.tables import LANDED
 from spark_jobs.locks import LockError
@@ -38,11 +38,8 @@ def show(done: Replay, console: Console, dry_run: bool) -> None:
         return
     if not done.asked:
         console.print(f"no rejection was chosen: rejected_events holds these, and never replays {SAME_ID!r}")
-    shown = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for name in ("table", "reason"):
-        shown.add_column(name, header_style="bold")
-    for name in ("before", "would be" if dry_run else "after"):
-        shown.add_column(name, header_style="bold", justify="right")
+    sides = ("before", "would be" if dry_run else "after")
+    shown = grid("table", "reason", *sides, numbers=sides)
     changed = {key for key in {*done.before, *done.after} if done.before.get(key) != done.after.get(key)}
     for key in sorted({*done.asked, *changed} or done.before):
         shown.add_row(*map(escape, key), str(done.before.get(key, 0)), str(done.after.get(key, 0)))

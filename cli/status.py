@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from cli.airflow_home import login
+from cli.grid import grid
 from cli.health import Condition, conditions
 from cli.orphans import marked
 from cli.services import services
@@ -32,9 +33,7 @@ def show_status(settings: Settings, console: Console, as_json: bool = False) -> 
 
 
 def _table(found: list[Condition]) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for heading in ("service", "state", "health", "pid", "memory", "URL"):
-        table.add_column(heading, justify="right" if heading in {"pid", "memory"} else "left", header_style="bold")
+    table = grid("service", "state", "health", "pid", "memory", "URL", numbers=("pid", "memory"))
     for each in found:
         health = "[green]healthy[/]" if each.healthy else "[red]not healthy[/]"
         memory = f"{each.memory_bytes / 2**20:.0f} MB" if each.memory_bytes else ""
