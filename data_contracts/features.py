@@ -84,13 +84,22 @@ class Feature:
 
 @dataclass(frozen=True)
 class FeatureSet:
-    """The features of a model, from one file; `hash` is the SHA-256 of the file's text."""
+    """The features of a model, from one file; `hash` is the SHA-256 of the file's text. More of a `rising` feature may
+    never lower the score, more of a `falling` one may never raise it."""
 
     name: str
     hash: str
     path: Path
     counts: tuple[Count, ...]
     features: tuple[Feature, ...]
+    rising: frozenset[str] = frozenset()
+    falling: frozenset[str] = frozenset()
+
+    @cached_property
+    def directions(self) -> tuple[int, ...]:
+        """Of each feature, in order: 1 when more of it may never lower the score, -1 when it may never raise it, 0 when
+        either may be."""
+        return tuple((name in self.rising) - (name in self.falling) for name in self.feature_names)
 
     @cached_property
     def input_names(self) -> tuple[str, ...]:
@@ -139,7 +148,13 @@ def load_feature_set(path: Path) -> FeatureSet:
     names = [count.name for count in counts]
     if len(set(names)) < len(names):
         raise FeatureSetError(f"{path}: COUNTS holds a count twice")
-    return FeatureSet(path.stem, digest, path, counts, _features(path, module, {*REQUEST_FIELDS, *names}))
+    features = _features(path, module, {*REQUEST_FIELDS, *names})
+    rising, falling = (frozenset(getattr(module, name, ())) for name in ("RISING", "FALLING"))
+    if strange := (rising | falling) - {feature.name for feature in features}:
+        raise FeatureSetError(f"{path}: RISING or FALLING names no feature: {', '.join(sorted(strange))}")
+    if both := rising & falling:
+        raise FeatureSetError(f"{path}: RISING and FALLING both name {', '.join(sorted(both))}")
+    return FeatureSet(path.stem, digest, path, counts, features, rising, falling)
 
 
 def _module(path: Path, text: bytes, name: str) -> ModuleType:

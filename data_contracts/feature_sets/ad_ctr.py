@@ -11,6 +11,8 @@ COUNTS = tuple(
     for event in ("impressions", "clicks")
 )
 
+RISING = tuple(f"{entity}_ctr_{window}" for entity in ("ad", "ad_position", "user") for window in ("1d", "7d"))
+"""More clicks on an entity may never lower its score, all else equal."""
 PRIOR_CTR = 0.005
 """What an entity never shown is taken for; the first mature model corrects it through calibration."""
 PRIOR_IMPRESSIONS = 200.0

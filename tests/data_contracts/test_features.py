@@ -235,3 +235,21 @@ def test_a_feature_set_that_failed_once_can_be_mended(tmp_path):
 def test_conf_names_a_feature_set_of_ours_or_any_file():
     assert feature_set_path("ad_ctr") == FEATURE_SETS / "ad_ctr.py"
     assert feature_set_path("/elsewhere/other.py") == Path("/elsewhere/other.py")
+
+
+def test_a_feature_set_says_in_which_direction_a_feature_may_move_the_score(tmp_path):
+    body = "RISING = ('twice',)\nFALLING = ('half',)\ndef half(position):\n    return position / 2\n"
+    functions = "def twice(position):\n    return position * 2\ndef hour(timestamp):\n    return timestamp\n"
+    assert load_feature_set(feature_set(tmp_path, body + functions)).directions == (-1, 1, 0)
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ("RISING = ('no_such',)\ndef slot(position):\n    return position\n", "names no feature: no_such"),
+        ("RISING = FALLING = ('slot',)\ndef slot(position):\n    return position\n", "both name slot"),
+    ],
+)
+def test_a_direction_of_no_feature_or_both_directions_of_one_are_refused(tmp_path, body, words):
+    with pytest.raises(FeatureSetError, match=words):
+        load_feature_set(feature_set(tmp_path, body))
