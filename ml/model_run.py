@@ -24,7 +24,7 @@ from ml.reliability import draw_reliability, reliability_bins
 
 MODEL_CODE = Path(__file__).with_name("ctr_model.py")
 BOOSTER_FILE, CALIBRATION_FILE = "model.ubj", "calibration.json"
-REQUIREMENTS = ("mlflow", "xgboost-cpu", "numpy", "pandas")
+REQUIREMENTS = ("mlflow", "xgboost-cpu", "numpy", "numba", "pandas")
 UNKNOWN_COMMIT = "unknown (not run from a git checkout)"
 
 
