@@ -41,6 +41,7 @@ __all__ = [
     "instant_text",
     "parsed_line",
     "read_segment",
+    "recover",
 ]
 
 
@@ -55,7 +56,7 @@ class LandingWriter:
         self._lock = threading.Lock()
         self._folder, self._slot = _claimed_slot(landing, name)
         for abandoned in sorted(self._folder.glob("*.open")):
-            _recover(abandoned)
+            recover(abandoned)
         numbers = [int(path.stem) for path in self._folder.glob("*.jsonl")]
         self._number = max(numbers, default=0)
         self._file = -1
@@ -94,7 +95,7 @@ class LandingWriter:
         could not be sealed earlier."""
         with self._lock:
             while self._unsealed:
-                _recover(self._unsealed[-1])
+                recover(self._unsealed[-1])
                 self._unsealed.pop()
             is_old = time.monotonic() - self._opened_at >= self._limit_seconds
             if self._file >= 0 and (is_old or self._size >= self._limit_bytes):
@@ -196,7 +197,7 @@ def _claimed_slot(landing: Path, name: str) -> tuple[Path, int]:
         return folder, lock
 
 
-def _recover(path: Path) -> None:
+def recover(path: Path) -> None:
     """Cut an abandoned segment after its last whole line and seal it; one without any is removed. A damaged line before
     that stays for the load to report: what follows it was acknowledged. One that is sealed by now is left alone."""
     if not path.exists():

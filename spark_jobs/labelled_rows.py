@@ -6,11 +6,12 @@ from datetime import datetime
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from data_contracts.features import Count, FeatureSet
+from data_contracts.features import Count, FeatureSet, snapshot_time
 from data_contracts.keys import key_name
 from data_contracts.tables import AD_IMPRESSIONS, ADS, COUNT_TILES, LABELS, USERS
 from spark_jobs.counts import with_counts
 from spark_jobs.keyed import keyed, number
+from spark_jobs.label_clicks import matures_at
 from spark_jobs.session import JobError, Lake
 
 OWN = ("impression_id", "user_id", "timestamp", "position")
@@ -36,12 +37,22 @@ def labelled_rows(
     labelled_until = labels.agg(F.max(F.unix_seconds("as_of"))).collect()[0][0]
     if labelled_until is None or labelled_until < as_of.timestamp():
         raise JobError(f"labels are not yet made as of {as_of.isoformat()}; run label_impressions first")
-    mature = mature_impressions(lake.read(AD_IMPRESSIONS).where(shown), labels, as_of)
+    impressions = lake.read(AD_IMPRESSIONS).where(shown)
+    mature = mature_impressions(impressions, labels, as_of)
     keys = {*numbers, *(key for count in counts for key in count.keys)}
     known = keyed(mature, lake.read(ADS), lake.read(USERS), keys, lake.settings.serving.default_position)
     given = [number(key).alias(key_name(key)) for key in numbers]
     narrow = known.select(*OWN, "snapshot_at", "clicked", "keys", *given)
-    return with_counts(narrow, lake.read(COUNT_TILES), counts).drop("keys")
+    first, last = _snapshots(impressions.where(matures_at() <= F.lit(as_of)))
+    return with_counts(narrow, lake.read(COUNT_TILES), counts, first, last).drop("keys")
+
+
+def _snapshots(impressions: DataFrame) -> tuple[int, int]:
+    """The first and the last snapshot that they could have been scored with."""
+    bounds = impressions.agg(F.unix_micros(F.min("timestamp")), F.unix_micros(F.max("timestamp"))).collect()[0]
+    if bounds[0] is None:
+        raise JobError("no impression is mature: there is nothing to build")
+    return snapshot_time(bounds[0] / 1e6), snapshot_time(bounds[1] / 1e6)
 
 
 def inputs_of(feature_set: FeatureSet) -> list[Column]:

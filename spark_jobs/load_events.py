@@ -1,6 +1,7 @@
 """Sealed landing segments -> raw_events, each line once, whatever is rerun or killed."""
 
 import argparse
+import time
 from datetime import datetime
 from pathlib import Path
 
@@ -9,13 +10,15 @@ from pyspark.sql import functions as F
 
 from data_contracts.landing import CHECKSUM_BYTES
 from data_contracts.tables import LANDED, RAW_EVENTS
+from data_contracts.watermark import open_before
 from spark_jobs.durability import is_whole_checkpoint, set_aside
-from spark_jobs.session import Lake, drain, run_job
+from spark_jobs.session import JobError, Lake, drain, run_job
 from spark_jobs.steps import reached
 
 ENVELOPE = "table STRING, origin STRING, received_at TIMESTAMP, error STRING"
 ROW_MARK = ',"row":'
 NO_TABLE = "meant for no table of the contract"
+SEAL_SECONDS = 60
 FOR_EVER = "36500d"  # Spark skips files that are older than the newest seen by more than maxFileAge
 
 
@@ -77,6 +80,7 @@ def main(lake: Lake, as_of: datetime, arguments: argparse.Namespace) -> str:
     a run that was cut short nothing is taken on trust, and raw_events itself says which segments it holds."""
     checkpoint = lake.settings.checkpoints / "load_events"
     lake.settings.landing.mkdir(parents=True, exist_ok=True)
+    _await_sealed(lake.settings.landing, as_of)
     with lake.writing(RAW_EVENTS) as was_cut_short:
         reached(lake.settings.home, "load_events.plan")
         if not is_whole_checkpoint(checkpoint):
@@ -89,6 +93,20 @@ def main(lake: Lake, as_of: datetime, arguments: argparse.Namespace) -> str:
         loaded = lake.count(RAW_EVENTS) - before
         reached(lake.settings.home, "load_events.committed")
     return f"raw_events: {loaded} lines loaded"
+
+
+def _await_sealed(landing: Path, as_of: datetime) -> None:
+    """Counts as of an hour are complete once every row received before it is loaded: wait for segments that hold some
+    and are still open. Raises JobError for one that does not get sealed."""
+    deadline = time.monotonic() + SEAL_SECONDS
+    while waiting := open_before(landing, as_of):
+        if time.monotonic() > deadline:
+            names = ", ".join(sorted({path.parent.name for path in waiting}))
+            raise JobError(
+                f"{names} still writes rows received before {as_of.isoformat()}, and has not sealed them for"
+                f" {SEAL_SECONDS} s: run again when it is done"
+            )
+        time.sleep(0.2)
 
 
 def _stream(lake: Lake, checkpoint: Path, was_cut_short: bool) -> None:

@@ -23,7 +23,7 @@ from data_contracts.snapshot import (
     stored_key,
 )
 from data_contracts.tables import ADS, COUNT_TILES, USERS
-from spark_jobs.counts import entity_counts
+from spark_jobs.counts import by_key_tuple, hourly_counts
 from spark_jobs.live_features import live_counts
 from spark_jobs.session import Lake, as_of_seconds, run_job
 
@@ -41,7 +41,7 @@ def main(lake: Lake, as_of: datetime, arguments: argparse.Namespace) -> str:
     if newest > seconds:
         return "snapshot: already as of a later time"
     counts = live_counts(lake.settings)
-    layout = {keys: [c for c in counts if c.keys == keys] for keys in dict.fromkeys(c.keys for c in counts)}
+    layout = by_key_tuple(counts)
     prior = _prior(layout)
     totals = _totals(lake, seconds, prior)
     names = {key_columns(keys): [count.name for count in own] for keys, own in layout.items()}
@@ -60,11 +60,7 @@ def _entries(lake: Lake, as_of: int, layout: Layout) -> Iterator[list[tuple[byte
 
 
 def _entities(lake: Lake, as_of: int, keys: tuple[str, ...], counts: Sequence[Count]) -> list[tuple[bytes, bytes]]:
-    tiles, at = lake.read(COUNT_TILES), F.unix_seconds("hour")
-    longest = max(count.window for count in counts)
-    recent = tiles.where((F.col("keys") == key_columns(keys)) & (at >= as_of - longest) & (at < as_of))
-    asked = recent.select("entity").distinct().withColumn("snapshot_at", F.lit(as_of).cast("bigint"))
-    found = entity_counts(asked, tiles, counts).toArrow()
+    found = hourly_counts(lake.read(COUNT_TILES), counts, as_of, as_of).toArrow()
     values = np.stack([found.column(count.name).to_numpy() for count in counts], axis=1).astype("<i8")
     names = found.column("entity").to_pylist()
     text = key_columns(keys)

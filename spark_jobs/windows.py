@@ -6,38 +6,64 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from data_contracts.features import Count
+from data_contracts.features import HOUR, Count
 
 HOUR_BITS = 24
 """Hours since 1970 fit into so many bits, and will for 1,900 years."""
 
 
-def window_sums(tiles: pa.Table, entities: pa.Array, hours: Any, counts: Sequence[Count]) -> list[Any]:
-    """Each count of each asked entity (a string, null for none) as of the start of an hour (since 1970), as int64.
+class RunningSums:
+    """Tiles (codes of entities from 0, hours since 1970, impressions, clicks; one entity and hour may come more than
+    once) so that a sum over any window is the difference of two running sums, found by binary search."""
 
-    `tiles` (entity, hour since 1970, impressions, clicks) may hold an entity and hour more than once. A sum over
-    [hour - window, hour) is the difference of two running sums, found by binary search.
-    """
-    both = pa.chunked_array([*tiles.column("entity").chunks, entities], type=pa.string()).combine_chunks()
-    codes = both.dictionary_encode().indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64) << HOUR_BITS
-    place = codes[: tiles.num_rows] + tiles.column("hour").to_numpy()
-    order = np.argsort(place, kind="stable")
-    place = place[order]
-    running = {
-        event: np.concatenate([[0], np.cumsum(tiles.column(event).to_numpy()[order])])
-        for event in ("impressions", "clicks")
-    }
-    own, asked = codes[tiles.num_rows :], codes[tiles.num_rows :] + hours
-    by_place = np.argsort(asked, kind="stable")  # neighbours are found in neighbouring memory
-    asked, own = asked[by_place], own[by_place]
-    ends = np.searchsorted(place, asked)
-    starts = {
-        window: np.searchsorted(place, np.maximum(asked - window // 3600, own))
-        for window in {count.window for count in counts}
-    }
-    found = []
-    for count in counts:
-        sums = np.empty(len(asked), np.int64)
-        sums[by_place] = running[count.event][ends] - running[count.event][starts[count.window]]
-        found.append(sums)
-    return found
+    def __init__(self, codes: Any, tiles: pa.Table) -> None:
+        place = (codes << HOUR_BITS) + tiles.column("hour").to_numpy()
+        order = np.argsort(place, kind="stable")
+        self._place = place[order]
+        self._running = {
+            event: np.concatenate([[0], np.cumsum(tiles.column(event).to_numpy()[order])])
+            for event in ("impressions", "clicks")
+        }
+
+    def sums(self, codes: Any, hours: Any, counts: Sequence[Count]) -> list[Any]:
+        """Each count of each asked entity (-1 for none: 0) over [hour - window, hour), as int64."""
+        own, asked = codes << HOUR_BITS, (codes << HOUR_BITS) + hours
+        by_place = np.argsort(asked, kind="stable")  # neighbours are found in neighbouring memory
+        own, asked = own[by_place], asked[by_place]
+        ends = np.searchsorted(self._place, asked)
+        starts = {
+            window: np.searchsorted(self._place, np.maximum(asked - window // HOUR, own))
+            for window in {count.window for count in counts}
+        }
+        found = []
+        for count in counts:
+            sums = np.empty(len(asked), np.int64)
+            running = self._running[count.event]
+            sums[by_place] = running[ends] - running[starts[count.window]]
+            found.append(sums)
+        return found
+
+
+def codes_of(*columns: pa.ChunkedArray) -> tuple[pa.Array, list[Any]]:
+    """The distinct texts of all columns, and each column as their places, -1 for null."""
+    chunks = [chunk for column in columns for chunk in column.chunks]
+    encoded = pa.chunked_array(chunks, type=pa.string()).combine_chunks().dictionary_encode()
+    codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
+    return encoded.dictionary, np.split(codes, np.cumsum([len(column) for column in columns])[:-1])
+
+
+def counts_of_rows(tiles: pa.Table, entities: pa.ChunkedArray, hours: Any, counts: Sequence[Count]) -> list[Any]:
+    """Each count of each asked entity, null for none, as of its hour."""
+    _, (seen, asked) = codes_of(tiles.column("entity"), entities)
+    return RunningSums(seen, tiles).sums(asked, hours, counts)
+
+
+def counts_by_hour(tiles: pa.Table, hours: range, counts: Sequence[Count]) -> pa.Table:
+    """entity, snapshot_at and each count, of each entity as of each of `hours`, without rows of nothing but 0."""
+    entities, (seen,) = codes_of(tiles.column("entity"))
+    codes = np.repeat(np.arange(len(entities)), len(hours))
+    asked = np.tile(np.array(hours, np.int64), len(entities))
+    sums = RunningSums(seen, tiles).sums(codes, asked, counts)
+    kept = np.any(sums, axis=0)
+    columns = {"entity": entities.take(pa.array(codes[kept])), "snapshot_at": asked[kept] * HOUR}
+    return pa.table(columns | {count.name: own[kept] for count, own in zip(counts, sums, strict=True)})

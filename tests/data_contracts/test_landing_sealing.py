@@ -42,7 +42,7 @@ def test_when_even_cutting_back_fails_the_segment_is_given_up(tmp_path, monkeypa
     assert [ids(path) for path in sorted(folder.glob("*.jsonl"))] == [["c1"], ["c3"]]
 
 
-def test_a_segment_that_could_not_be_cut_back_is_recovered_when_the_next_is_looked_at(tmp_path, monkeypatch):
+def test_a_segment_that_could_not_be_cut_back_isrecovered_when_the_next_is_looked_at(tmp_path, monkeypatch):
     writer = LandingWriter(tmp_path, "serving")
     writer.append([click(1)])
     with disk_that_tears(monkeypatch), pytest.raises(OSError, match="No space left"):

@@ -40,13 +40,14 @@ def counted(spark, impressions, clicks, asked):
     )
     clicked = spark.createDataFrame([(i, is_click, at(t), at(known)) for i, is_click, t, known in clicks] or [], CLICKS)
     tiles = hourly_tiles(shown, clicked, KEY_TUPLES)
+    times = [snapshot for *_, snapshot in asked]
     questions = [((ad, user, slot), START + snapshot) for ad, user, slot, snapshot in asked]
     rows = spark.createDataFrame(
         questions, "keys STRUCT<ad_id: STRING, user_id: STRING, position: STRING>, snapshot_at BIGINT"
     )
     return {
         (*row["keys"], row["snapshot_at"] - START): {c.name: row[c.name] for c in COUNTS}
-        for row in with_counts(rows, tiles, COUNTS).collect()
+        for row in with_counts(rows, tiles, COUNTS, START + min(times), START + max(times)).collect()
     }
 
 

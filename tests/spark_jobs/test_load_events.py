@@ -6,6 +6,7 @@ import pytest
 from data_contracts.landing import Event, LandingWriter, event_line
 from data_contracts.tables import RAW_EVENTS
 from spark_jobs import load_events
+from spark_jobs.session import JobError
 from tests.spark_jobs.conftest import NOON, impression
 
 pytestmark = pytest.mark.spark
@@ -65,3 +66,14 @@ def test_a_sealed_segment_is_loaded_once_however_often_the_job_runs(lake):
     writer.close()
     load_events.main(lake, NOON, None)
     assert len(stored(lake)) == 3
+
+
+def test_rows_from_before_as_of_that_are_still_being_written_are_waited_for(lake, monkeypatch):
+    monkeypatch.setattr(load_events, "SEAL_SECONDS", 0)
+    writer = LandingWriter(lake.settings.landing, "serving")
+    writer.append([Event("ad_impressions", NOON, impression(1))])
+    with pytest.raises(JobError, match="serving-0 still writes rows received before 2026-01-10T12:01:00"):
+        load_events.main(lake, NOON + timedelta(minutes=1), None)
+    assert load_events.main(lake, NOON, None) == "raw_events: 0 lines loaded"
+    writer.close()
+    assert load_events.main(lake, NOON + timedelta(minutes=1), None) == "raw_events: 1 lines loaded"
