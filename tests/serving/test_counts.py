@@ -1,3 +1,4 @@
+import math
 import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -139,3 +140,42 @@ def test_status_tells_state_and_age(watch: SnapshotWatch, publish: Callable[...,
     publish()
     watch.check()
     assert watch.status(now) == {"state": "stale", "as_of": AT_NOON, "age_seconds": 10800.0, "problem": None}
+
+
+LAYOUT = {"all": ["all_clicks_1d"], "features.site|ad.topic": ["site_topic_clicks_1d"], "user_id": ["user_clicks_1d"]}
+SEEN = {("all",): (9,), ("features.site|ad.topic", "news", "cars"): (3,), ("user_id", "u"): (2,)}
+KNOWN = {("ad", "a"): {"ad.topic": "cars", "ad.features.price": "2.5"}, ("user", "u"): {"user.features.age": "40"}}
+
+
+@pytest.mark.parametrize(
+    ("stated", "counts"),
+    [
+        ({"ad_id": "a", "user_id": "u", "features.site": "news"}, (9, 3, 2)),
+        ({"ad_id": "a", "user_id": "u"}, (9, 0, 2)),
+        ({"ad_id": "b", "user_id": "u", "features.site": "news"}, (9, 0, 2)),
+        ({"ad_id": "a", "user_id": "u", "features.site": "news", "consent": "denied"}, (9, 3, 0)),
+    ],
+    ids=["known", "no such context", "an ad nothing is known of", "no consent"],
+)
+def test_what_is_known_of_ads_and_stated_by_the_request_says_what_is_counted(
+    publish: Callable[..., Path], stated: dict[str, str], counts: tuple[int, ...]
+) -> None:
+    snapshot = Snapshot(publish(layout=LAYOUT, entities=SEEN, attributes=KNOWN, prior=()))
+    (row,) = snapshot.rows([stated])
+    assert tuple(row.counts.values()) == counts
+
+
+def test_a_user_who_declared_to_deny_consent_has_no_history(publish: Callable[..., Path]) -> None:
+    known = {("user", "u"): {"user.consent": "denied", "user.features.age": "40"}}
+    (row,) = Snapshot(publish(layout=LAYOUT, entities=SEEN, attributes=known, prior=())).rows(
+        [{"ad_id": "a", "user_id": "u"}]
+    )
+    assert row.counts["user_clicks_1d"] == 0
+    assert math.isnan(row.number("user.features.age"))
+
+
+def test_numbers_come_from_the_request_the_ad_and_the_user(publish: Callable[..., Path]) -> None:
+    snapshot = Snapshot(publish(layout=LAYOUT, entities=SEEN, attributes=KNOWN, prior=()))
+    (row,) = snapshot.rows([{"ad_id": "a", "user_id": "u", "features.bid": "7"}])
+    assert [row.number(key) for key in ("features.bid", "ad.features.price", "user.features.age")] == [7.0, 2.5, 40.0]
+    assert math.isnan(row.number("features.no_such"))
