@@ -16,7 +16,7 @@ from data_contracts.settings import Settings
 from data_contracts.tables import AD_IMPRESSIONS, CLICKS, COUNT_TILES, LABELS
 from ml.model_run import FittedModel
 from ml.splits import Slice, time_slices
-from ml.training_sets import TrainingSet
+from ml.staging import TrainingSet
 
 TEST_CONF = Path(__file__).resolve().parents[2] / "conf" / "test.toml"
 START = datetime(2026, 1, 1, tzinfo=UTC)

@@ -1,5 +1,6 @@
 """Training from the shell: what the run and the version hold, and that it can be run again."""
 
+import csv
 import json
 import os
 import shutil
@@ -72,7 +73,54 @@ def test_one_run_holds_the_training_whole(trained: Trained, laboratory: Laborato
     assert len(params["git_commit"]) >= 40 or params["git_commit"].startswith("unknown")
     assert int(params["trees"]) == laboratory.model.trees.num_boosted_rounds()
     artifacts = {file.path for file in trained.store.list_artifacts(trained.run.info.run_id)}
-    assert {"feature_set", "metrics.csv", "reliability.png"} <= artifacts
+    assert {
+        "feature_set", "metrics.csv", "reliability.png", "feature_importance.csv", "shap_summary.png",
+        "slice_metrics.csv",
+    } <= artifacts  # fmt: skip
+    assert "calibration_choice.csv" not in artifacts  # too few clicks to choose by
+
+
+def test_the_tables_of_the_run_are_of_the_holdout(trained: Trained, tmp_path: Path) -> None:
+    def table(name: str) -> list[dict[str, str]]:
+        path = trained.store.download_artifacts(trained.run.info.run_id, name, str(tmp_path))
+        with Path(path).open(newline="") as file:
+            return list(csv.DictReader(file))
+
+    gains = table("feature_importance.csv")
+    assert {row["feature"] for row in gains} == set(market.feature_set().feature_names)
+    assert gains[0]["feature"].startswith("ad_")
+    positions = {row["value"]: row for row in table("slice_metrics.csv") if row["column"] == "position"}
+    assert set(positions) == {"1", "2", "3"}
+    assert sum(float(row["rows"]) for row in positions.values()) == market.IMPRESSIONS_PER_DAY
+    clicks = sum(float(row["clicks"]) for row in positions.values())
+    assert clicks == trained.run.data.metrics["holdout_clicks"]
+
+
+def test_trials_are_children_of_the_run_and_the_best_parameters_make_the_model(
+    store: MlflowClient, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert train.main(["--as-of", FIRST]) == 0
+    assert train.main(["--as-of", FIRST, "--trials", "3"]) == 0
+    version = store.get_model_version_by_alias("ad_ctr", "challenger")
+    run = store.get_run(version.run_id)
+    children = store.search_runs(
+        [run.info.experiment_id], f"tags.`mlflow.parentRunId` = '{version.run_id}'", order_by=["start_time"]
+    )
+    assert [child.info.run_name for child in children] == ["trial 0", "trial 1", "trial 2", "trial 3"]
+    best = min(children, key=lambda child: child.data.metrics["stop_log_loss"])
+    assert best.data.metrics["stop_log_loss"] == pytest.approx(run.data.metrics["stop_log_loss"], rel=0.02)
+    assert {name: run.data.params[name] for name in best.data.params} == best.data.params
+    assert best.info.run_name != "trial 0"
+    assert str(version.version) == "2"
+    assert store.get_model_version("ad_ctr", "1").tags["recipe"] != version.tags["recipe"]
+
+
+def test_trials_that_find_the_same_again_find_the_version_that_is_there(
+    store: MlflowClient, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for _ in range(2):
+        assert train.main(["--as-of", FIRST, "--trials", "1", "--trial-seconds", "60"]) == 0
+    assert "version 1 of ad_ctr was trained from these very rows, settings and code before" in capsys.readouterr().out
 
 
 def test_the_version_is_tagged_with_what_it_has_seen(trained: Trained, laboratory: Laboratory) -> None:

@@ -9,7 +9,8 @@ import pytest
 from data_contracts.features import training_set_id
 from data_contracts.settings import Settings
 from ml.splits import Slice
-from ml.training_sets import Holdout, TrainingSet, TrainingSetError, read_holdout, read_training_set, table_versions
+from ml.staging import TrainingSet
+from ml.training_sets import Holdout, TrainingSetError, read_holdout, read_training_set, table_versions
 from tests.ml import learnable_market as market
 from tests.ml.learnable_market import Laboratory
 
