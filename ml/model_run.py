@@ -23,6 +23,7 @@ from ml.calibration_choice import Candidate
 MODEL_CODE = Path(__file__).with_name("ctr_model.py")
 BOOSTER_FILE, CALIBRATION_FILE = "model.ubj", "calibration.json"
 REQUIREMENTS = ("mlflow", "xgboost-cpu", "numpy", "pandas")
+ABOUT = "One training of the model, its evidence and its verdict."
 UNKNOWN_COMMIT = "unknown (not run from a git checkout)"
 
 
@@ -37,10 +38,10 @@ class FittedModel:
 
 
 @contextmanager
-def model_run(experiment: str, name: str) -> Iterator[str]:
+def model_run(experiment: str, name: str, about: str = ABOUT) -> Iterator[str]:
     """A run of `experiment`; gives its id. It is marked as failed when the block raises."""
     mlflow.set_experiment(experiment)
-    with mlflow.start_run(run_name=name, description="One training of the model, its evidence and its verdict.") as run:
+    with mlflow.start_run(run_name=name, description=about) as run:
         yield run.info.run_id
 
 
