@@ -4,10 +4,14 @@ Only labels, times and hashes are held in memory, 13 bytes a row. The features a
 and the system drops them again when memory is short.
 """
 
+import contextlib
+import fcntl
 import hashlib
+import os
+import shutil
 import tempfile
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -78,6 +82,30 @@ def staged(batches: Iterable[pa.RecordBatch], width: int, folder: Path) -> Train
             held.get("hash", np.empty(0, np.uint32)),
             hashlib.sha256(b"".join(digest.digest() for digest in digests.values())).hexdigest(),
         )
+
+
+@contextlib.contextmanager
+def staging_folder(home: Path) -> Iterator[Path]:
+    """home/staging, empty and for this block alone: whoever else stages waits meanwhile, and what a killed one left is
+    removed first."""
+    folder = home / "staging"
+    folder.mkdir(exist_ok=True)
+    held = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        _empty(folder)
+        yield folder
+        _empty(folder)
+    finally:
+        os.close(held)
+
+
+def _empty(folder: Path) -> None:
+    for path in folder.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
 
 
 def _matrix(lists: pa.Array, width: int) -> NDArray[np.float32]:

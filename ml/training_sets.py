@@ -1,10 +1,8 @@
 """Reads a training set from the lake, at stated versions of its tables."""
 
 import contextlib
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -19,7 +17,7 @@ from data_contracts.settings import Settings
 from data_contracts.tables import AD_IMPRESSIONS, CLICKS, COUNT_TILES, LABELS, TRAINING_SETS
 from ml.metrics import Codes, Labels
 from ml.splits import Slice
-from ml.staging import TrainingSet, WidthError, staged
+from ml.staging import TrainingSet, WidthError, staged, staging_folder
 
 Texts = NDArray[np.object_]
 RESTS_ON = tuple(table.name for table in (AD_IMPRESSIONS, CLICKS, LABELS, COUNT_TILES, TRAINING_SETS))
@@ -56,13 +54,13 @@ def read_training_set(
         f"FROM {pinned(settings, versions, TRAINING_SETS.name)} WHERE training_set_id = ? "
         f"ORDER BY timestamp, impression_id"
     )
-    with tempfile.TemporaryDirectory(prefix="staging-", dir=settings.home) as folder, _answering(settings) as lake:
-        lake.execute(f"SET temp_directory = {quoted(folder)}")
+    with staging_folder(settings.home) as folder, _answering(settings) as lake:
+        lake.execute(f"SET temp_directory = {quoted(str(folder))}")
         lake.execute(f"SET memory_limit = '{SORT_MEMORY}'")
         lake.execute("SET preserve_insertion_order = false")
         batches = lake.execute(query, [training_set_id]).to_arrow_reader(BATCH_ROWS)
         try:
-            found = staged(batches, len(feature_names), Path(folder))
+            found = staged(batches, len(feature_names), folder)
         except WidthError as error:
             raise TrainingSetError(
                 f"training set {training_set_id} has rows of {sorted(error.widths)} features, "

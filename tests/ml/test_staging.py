@@ -1,6 +1,7 @@
 """Staging: what is held and what is mapped, and a checksum that knows nothing of batches and files."""
 
 import hashlib
+import threading
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -9,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from ml.staging import TrainingSet, WidthError, staged
+from ml.staging import TrainingSet, WidthError, staged, staging_folder
 
 ROWS = [
     ("impression-a", [0.5, 1.0], 0, 1_000_000),
@@ -91,3 +92,29 @@ def test_rows_of_another_width_are_an_error_that_says_which(tmp_path: Path) -> N
 def test_no_rows_are_a_training_set_without_rows(tmp_path: Path) -> None:
     found = staged_rows(tmp_path, rows=[])
     assert (found.features.shape, len(found.labels), len(found.timestamps)) == ((0, 2), 0, 0)
+
+
+def test_what_a_killed_training_left_is_gone_and_nothing_stays(tmp_path: Path) -> None:
+    left = tmp_path / "staging"
+    (left / "spilled").mkdir(parents=True)
+    (left / "spilled" / "block.tmp").write_bytes(b"x")
+    (left / "rows").write_bytes(b"x")
+    with staging_folder(tmp_path) as folder:
+        assert list(folder.iterdir()) == []
+        (folder / "block.tmp").write_bytes(b"x")
+    assert list(left.iterdir()) == []
+
+
+def test_two_that_stage_wait_for_each_other(tmp_path: Path) -> None:
+    entered = threading.Event()
+
+    def stage() -> None:
+        with staging_folder(tmp_path):
+            entered.set()
+
+    other = threading.Thread(target=stage)
+    with staging_folder(tmp_path):
+        other.start()
+        assert not entered.wait(0.2)
+    assert entered.wait(10)
+    other.join()
