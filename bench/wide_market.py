@@ -13,7 +13,7 @@ from deltalake import write_deltalake
 from data_contracts.features import load_feature_set, training_set_id
 from data_contracts.schema import Table
 from data_contracts.settings import Settings
-from data_contracts.tables import AD_IMPRESSIONS, CLICKS, COUNT_TILES, LABELS
+from data_contracts.tables import AD_IMPRESSIONS, CLICKS, COUNT_TILES, LABELS, TRAINING_SETS
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 DAYS = 7
@@ -76,23 +76,22 @@ def _write_part(settings: Settings, random: np.random.Generator, rows: int) -> N
 
 def _write_training_rows(settings: Settings, given: dict[str, Any], features: Any, clicked: Any) -> None:
     definitions, rows = load_feature_set(Path(settings.features.feature_set)), len(clicked)
-    table = pa.table(
-        {
-            "training_set_id": pa.repeat(training_set_id(definitions.hash, AS_OF), rows),
-            "feature_set_hash": pa.repeat(definitions.hash, rows),
-            "as_of": pa.repeat(pa.scalar(AS_OF, MOMENT), rows),
-            "impression_id": given["impression_id"],
-            "user_id": given["user_id"],
-            "timestamp": given["timestamp"],
-            "snapshot_at": given["timestamp"],
-            "clicked": clicked.astype(np.int32),
-            "inputs": pa.array([[]] * rows, pa.map_(pa.string(), pa.float64())),
-            "features": pa.ListArray.from_arrays(
-                np.arange(0, features.size + 1, FEATURES, dtype=np.int32), features.ravel().astype(np.float64)
-            ),
-        }
-    )
-    write_deltalake(settings.lake / "training_sets", table, mode="append", partition_by=["training_set_id"])
+    known = {column.name: column.type for column in TRAINING_SETS.columns}
+    features = features.ravel().astype(np.float32 if known["features"] == "ARRAY<FLOAT>" else np.float64)
+    columns = {
+        "training_set_id": pa.repeat(training_set_id(definitions.hash, AS_OF), rows),
+        "feature_set_hash": pa.repeat(definitions.hash, rows),
+        "as_of": pa.repeat(pa.scalar(AS_OF, MOMENT), rows),
+        "impression_id": given["impression_id"],
+        "user_id": given["user_id"],
+        "timestamp": given["timestamp"],
+        "snapshot_at": given["timestamp"],
+        "clicked": clicked.astype(np.int32),
+        "inputs": pa.array([[]] * rows, pa.map_(pa.string(), pa.float64())),
+        "features": pa.ListArray.from_arrays(np.arange(0, features.size + 1, FEATURES, dtype=np.int32), features),
+    }
+    table = pa.table({name: columns[name] for name in known})
+    write_deltalake(settings.lake / TRAINING_SETS.name, table, mode="append", partition_by=["training_set_id"])
 
 
 def _arrow(table: Table, rows: int, given: dict[str, Any]) -> pa.Table:

@@ -9,6 +9,7 @@ The run's parameters hold, as data_version.TABLE, the Delta version of every tab
 version of training_sets; the other tables may have grown since the training set was built from them.
 """
 
+import argparse
 import hashlib
 import sys
 from collections.abc import Mapping, Sequence
@@ -163,9 +164,15 @@ def summary(
     return "\n".join(lines)
 
 
+def _count(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 0")
+    return int(text)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     reads = parser(__doc__)
-    reads.add_argument("--trials", type=int, default=0, metavar="N", help="look for better parameters in N trials")
+    reads.add_argument("--trials", type=_count, default=0, metavar="N", help="look for better parameters in N trials")
     reads.add_argument(
         "--trial-seconds", type=float, default=TRIAL_SECONDS, metavar="S", help="begin no trial after S seconds of them"
     )

@@ -207,3 +207,10 @@ def test_a_training_that_fails_leaves_a_failed_run_and_no_version(
     newest = store.search_runs([experiment.experiment_id], order_by=["start_time DESC"], max_results=1)[0]
     assert newest.info.status == "FAILED"
     assert not store.search_registered_models()
+
+
+@pytest.mark.parametrize("asked", ["-1", "2.5", "many"])
+def test_trials_are_a_whole_number(capsys: pytest.CaptureFixture[str], asked: str) -> None:
+    with pytest.raises(SystemExit):
+        train.main(["--as-of", FIRST, f"--trials={asked}"])
+    assert f"argument --trials: {asked!r} is not a whole number of at least 0" in capsys.readouterr().err
