@@ -1,4 +1,4 @@
-"""The bench's market can be trained from: its rows are read, every slice has clicks, and there is something to learn."""
+"""The market of the training bench: its rows are read, every slice has clicks, and there is something to learn."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -114,17 +114,18 @@ def test_beta_flattens_an_order_upside_down() -> None:
 
 
 def test_isotonic_pools_what_falls_and_joins_what_is_too_small() -> None:
-    """By hand: CTRs 0.1, 0.05 (both blocks of 1,000 at margins -4 and -3) fall, so they are pooled to 150 in 2,000 at
-    -3.5; then 300 in 1,000 at -1; the 20 clicked rows at 2 hold no non-click, so they join the block before."""
-    margins = np.repeat([-4.0, -3.0, -1.0, 2.0], [1000, 1000, 1000, 20])
-    labels = np.zeros(3020, dtype=np.int8)
-    for start, clicks in ((0, 100), (1000, 50), (2000, 300), (3000, 20)):
+    """By hand: 100 clicks in 1,000 at margin -4 and 2 in 100 at -3.5 fall, so they are pooled to 0.093; 70 in 1,000 at -3
+    fall against that, so all three are 172 in 2,100 at -3.5. Then 300 in 1,000 at -1; the 20 clicked rows at 2 hold no
+    non-click, so they join the block before."""
+    margins = np.repeat([-4.0, -3.5, -3.0, -1.0, 2.0], [1000, 100, 1000, 1000, 20])
+    labels = np.zeros(3120, dtype=np.int8)
+    for start, clicks in ((0, 100), (1000, 2), (1100, 70), (2100, 300), (3100, 20)):
         labels[start : start + clicks] = 1
     found = fitted_isotonic(margins, labels)
     assert found.margins == pytest.approx((-3.5, (1000 * -1.0 + 20 * 2.0) / 1020))
     low, high = found.log_odds_at
-    assert high - low == pytest.approx(np.log(320 / 700) - np.log(150 / 1850))
-    assert probabilities(found, margins).sum() == pytest.approx(470)
+    assert high - low == pytest.approx(np.log(320 / 700) - np.log(172 / 1928))
+    assert probabilities(found, margins).sum() == pytest.approx(492)
 
 
 def test_isotonic_does_not_hang_on_the_order_of_equal_margins() -> None:
