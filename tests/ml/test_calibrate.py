@@ -114,9 +114,9 @@ def test_beta_flattens_an_order_upside_down() -> None:
 
 
 def test_isotonic_pools_what_falls_and_joins_what_is_too_small() -> None:
-    """By hand: 100 clicks in 1,000 at margin -4 and 2 in 100 at -3.5 fall, so they are pooled to 0.093; 70 in 1,000 at -3
-    fall against that, so all three are 172 in 2,100 at -3.5. Then 300 in 1,000 at -1; the 20 clicked rows at 2 hold no
-    non-click, so they join the block before."""
+    """By hand: 100 clicks in 1,000 at margin -4 and 2 in 100 at -3.5 fall, so they are pooled to 0.093; 70 in 1,000 at
+    -3 fall against that, so all three are 172 in 2,100 at -3.5. Then 300 in 1,000 at -1; the 20 clicked rows at 2 hold
+    no non-click, so they join the block before."""
     margins = np.repeat([-4.0, -3.5, -3.0, -1.0, 2.0], [1000, 100, 1000, 1000, 20])
     labels = np.zeros(3120, dtype=np.int8)
     for start, clicks in ((0, 100), (1000, 2), (1100, 70), (2100, 300), (3100, 20)):
