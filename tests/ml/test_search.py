@@ -60,4 +60,4 @@ def test_no_trial_begins_after_the_time_is_over(
         return tried(*given)
 
     monkeypatch.setattr(search, "_tried", slow)
-    assert len(searched(rows, training, FREE, trials=1000, seconds=0.1)[1]) == 2
+    assert len(searched(rows, training, FREE, trials=5, seconds=0.1)[1]) == 2
