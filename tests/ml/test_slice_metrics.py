@@ -32,7 +32,7 @@ def test_each_value_of_each_column_has_its_own_metrics_the_most_clicks_first() -
 
 def test_values_come_in_the_order_of_the_training_set_from_the_impressions(settings: Settings) -> None:
     market.write_training_set(settings, list(reversed(ROWS[:40])), market.FIRST_AS_OF)
-    market.write_impressions(settings, ROWS[:38])
+    market.write_impressions(settings, list(reversed(ROWS[:38])))
     versions = table_versions(settings, ["training_sets", "ad_impressions"])
     window = Slice(ROWS[10]["timestamp"].timestamp(), ROWS[40]["timestamp"].timestamp())
     found = slice_values(settings, versions, NAME, window)
