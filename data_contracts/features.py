@@ -1,13 +1,14 @@
 """Counts of the past, the snapshot a moment could have seen, and feature sets loaded from one file each.
 
 A `Count` is the only thing that sees the past. Every model input is a plain numeric function whose name is the feature
-and whose parameters name its inputs: request fields, counts, earlier features. Times are epoch seconds.
+and whose parameters name its inputs: request fields, numbers, counts, earlier features. Times are epoch seconds.
 """
 
 import hashlib
 import inspect
+import math
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -15,6 +16,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Literal
 
+from data_contracts.keys import ALL, USER, check_key, key_name
 from data_contracts.labels import DAY as DAY
 from data_contracts.labels import HOUR as HOUR
 
@@ -37,7 +39,8 @@ class FeatureSetError(ValueError):
 class Count:
     """How many events of an entity became known in [as_of - window, as_of); 0 for an entity never seen.
 
-    `keys` are columns of ad_impressions; a click counts for the entity of its impression. `window` is in seconds, whole
+    `keys` are those of data_contracts.keys; without any, all events count. A click counts for the entity of its
+    impression, once an impression, and only if it makes the impression's label `clicked`. `window` is in seconds, whole
     hours.
     """
 
@@ -46,13 +49,19 @@ class Count:
     window: int
 
     def __post_init__(self) -> None:
-        if not self.keys or self.window <= 0 or self.window % HOUR:
-            raise ValueError(f"a count needs keys and a window of whole hours, not {self.keys} over {self.window} s")
+        if self.window <= 0 or self.window % HOUR:
+            raise ValueError(f"a count needs a window of whole hours, not {self.window} s")
+        for key in self.keys:
+            check_key(key)
+        if len(set(self.keys)) < len(self.keys):
+            raise ValueError(f"a count has each key once, not {self.keys}")
+        if USER in self.keys[1:]:
+            raise ValueError(f"{USER} comes first among the keys of a count, not as in {self.keys}")
 
     @cached_property
     def name(self) -> str:
-        """Computed, so that it cannot lie: ad_clicks_7d, ad_position_impressions_1d."""
-        thing = "_".join(key.removesuffix("_id") for key in self.keys)
+        """Computed, so that it cannot lie: ad_clicks_7d, ad_position_impressions_1d, all_clicks_1h."""
+        thing = "_".join(map(key_name, self.keys)) or ALL
         span = f"{self.window // DAY}d" if self.window % DAY == 0 else f"{self.window // HOUR}h"
         return f"{thing}_{self.event}_{span}"
 
@@ -67,11 +76,6 @@ def training_set_id(feature_set_hash: str, as_of: datetime) -> str:
     return f"{feature_set_hash[:16]}-{as_of.astimezone(UTC):%Y%m%dT%H%M%SZ}"
 
 
-def entity_name(values: Iterable[str]) -> str:
-    """The values of an entity's keys as one text, unambiguous whatever they hold."""
-    return "|".join(value.replace("\\", "\\\\").replace("|", "\\|") for value in values)
-
-
 @dataclass(frozen=True)
 class Feature:
     """One model input: a function of numbers, with its parameters resolved to inputs or earlier features."""
@@ -84,14 +88,16 @@ class Feature:
 
 @dataclass(frozen=True)
 class FeatureSet:
-    """The features of a model, from one file; `hash` is the SHA-256 of the file's text. More of a `rising` feature may
-    never lower the score, more of a `falling` one may never raise it."""
+    """The features of a model, from one file; `hash` is the SHA-256 of the file's text. `numbers` are keys whose values
+    are inputs themselves. More of a `rising` feature may never lower the score, more of a `falling` one may never raise
+    it."""
 
     name: str
     hash: str
     path: Path
     counts: tuple[Count, ...]
     features: tuple[Feature, ...]
+    numbers: tuple[str, ...] = ()
     rising: frozenset[str] = frozenset()
     falling: frozenset[str] = frozenset()
 
@@ -103,8 +109,14 @@ class FeatureSet:
 
     @cached_property
     def input_names(self) -> tuple[str, ...]:
-        """What a row must give: request fields, then counts (absent counts are 0)."""
-        return (*REQUEST_FIELDS, *(count.name for count in self.counts))
+        """What a row gives: request fields, then numbers (NaN when absent), then counts (0 when absent)."""
+        return (*REQUEST_FIELDS, *map(key_name, self.numbers), *(count.name for count in self.counts))
+
+    @cached_property
+    def absent(self) -> dict[str, float]:
+        """What an input is that a row may leave out."""
+        numbers = dict.fromkeys(map(key_name, self.numbers), math.nan)
+        return numbers | {count.name: 0.0 for count in self.counts}
 
     @cached_property
     def feature_names(self) -> tuple[str, ...]:
@@ -115,11 +127,14 @@ class FeatureSet:
         """The entities that are counted, each once, in order of appearance."""
         return tuple(dict.fromkeys(count.keys for count in self.counts))
 
+    def input_row(self, inputs: Mapping[str, float]) -> list[float]:
+        """The inputs of one row, in order; KeyError when a request field is missing."""
+        fields = [float(inputs[name]) for name in REQUEST_FIELDS]
+        return fields + [float(inputs.get(name, default)) for name, default in self.absent.items()]
+
     def row(self, inputs: Mapping[str, float]) -> list[float]:
         """The features of one row, in order; KeyError when a request field is missing."""
-        values: dict[str, float] = {name: float(inputs[name]) for name in REQUEST_FIELDS}
-        for count in self.counts:
-            values[count.name] = float(inputs.get(count.name, 0.0))
+        values = dict(zip(self.input_names, self.input_row(inputs), strict=True))
         found = []
         for feature in self.features:
             value = float(feature.function(*[values[parameter] for parameter in feature.parameters]))
@@ -145,16 +160,27 @@ def load_feature_set(path: Path) -> FeatureSet:
     counts = tuple(getattr(module, "COUNTS", ()))
     if not counts or not all(isinstance(count, Count) for count in counts):
         raise FeatureSetError(f"{path}: COUNTS must be a tuple of Count")
-    names = [count.name for count in counts]
-    if len(set(names)) < len(names):
-        raise FeatureSetError(f"{path}: COUNTS holds a count twice")
-    features = _features(path, module, {*REQUEST_FIELDS, *names})
+    numbers = _numbers(path, module)
+    names = [*REQUEST_FIELDS, *map(key_name, numbers), *(count.name for count in counts)]
+    if twice := {name for name in names if names.count(name) > 1}:
+        raise FeatureSetError(f"{path}: COUNTS and NUMBERS hold two inputs of one name: {', '.join(sorted(twice))}")
+    features = _features(path, module, {*names})
     rising, falling = (frozenset(getattr(module, name, ())) for name in ("RISING", "FALLING"))
     if strange := (rising | falling) - {feature.name for feature in features}:
         raise FeatureSetError(f"{path}: RISING or FALLING names no feature: {', '.join(sorted(strange))}")
     if both := rising & falling:
         raise FeatureSetError(f"{path}: RISING and FALLING both name {', '.join(sorted(both))}")
-    return FeatureSet(path.stem, digest, path, counts, features, rising, falling)
+    return FeatureSet(path.stem, digest, path, counts, features, numbers, rising, falling)
+
+
+def _numbers(path: Path, module: ModuleType) -> tuple[str, ...]:
+    numbers = tuple(getattr(module, "NUMBERS", ()))
+    for key in numbers:
+        try:
+            check_key(key)
+        except ValueError as error:
+            raise FeatureSetError(f"{path}: NUMBERS: {error}") from None
+    return numbers
 
 
 def _module(path: Path, text: bytes, name: str) -> ModuleType:
@@ -181,7 +207,7 @@ def _features(path: Path, module: ModuleType, inputs: set[str]) -> tuple[Feature
         for parameter in parameters:
             if parameter not in known:
                 raise FeatureSetError(
-                    f"{path}: {name}({parameter}): no request field, count or earlier feature of that name; "
+                    f"{path}: {name}({parameter}): no request field, number, count or earlier feature of that name; "
                     f"known: {', '.join(sorted(known))}"
                 )
         features.append(Feature(name, (function.__doc__ or "").strip(), function, parameters))

@@ -4,33 +4,39 @@ first.
 `challenger` is the version to be judged, `champion` the one that takes traffic, `previous` the champion before it.
 """
 
-import os
-import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
-from urllib.parse import urlsplit
 
-from mlflow import MlflowClient, artifacts, set_tracking_uri
+from mlflow import MlflowClient, artifacts
 from mlflow.entities import RunData
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
 from data_contracts.landing_lines import instant_text
+from data_contracts.mlflow_client import RegistryError, connect, plain_errors
 from data_contracts.model_versions import RELEASABLE, VERDICT_FILE, RegisteredVersion, Verdict
 from data_contracts.settings import Settings
+
+__all__ = [
+    "ApprovalNeededError",
+    "NotPromotableError",
+    "RegistryError",
+    "challenger",
+    "champion",
+    "champion_version",
+    "connect",
+    "find_version",
+    "live_feature_sets",
+    "promote",
+    "record_verdict",
+    "roll_back",
+    "set_challenger",
+    "version",
+    "versions",
+]
 
 CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
 ROLLED_BACK = "rolled_back"
 """Tag of a version that a person took out of traffic: when and why."""
-TRACKING_URI = "MLFLOW_TRACKING_URI"
-CONNECT_SECONDS = 2.0
-PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "15"}
-"""MLflow's own patience is minutes of silent retries."""
-
-
-class RegistryError(RuntimeError):
-    """MLflow cannot be reached, or lacks what was asked for; the message is one line."""
 
 
 class NotPromotableError(RegistryError):
@@ -41,40 +47,9 @@ class ApprovalNeededError(NotPromotableError):
     """The version's verdict lets it become champion once a named person approves."""
 
 
-@contextmanager
-def _plain_errors() -> Iterator[None]:
-    """Turns what MLflow raises into a RegistryError of one line. Its artifact client raises OSError."""
-    try:
-        yield
-    except (MlflowException, OSError) as error:
-        raise RegistryError(f"MLflow: {str(error).splitlines()[0]}") from error
-
-
-def connect(settings: Settings) -> MlflowClient:
-    """A client of the MLflow of `settings`, or of MLFLOW_TRACKING_URI where that is set; the rest of MLflow's API in
-    this process then speaks to the same. Raises RegistryError within seconds when no server answers."""
-    for name, value in PATIENCE.items():
-        os.environ.setdefault(name, value)
-    uri = os.environ.get(TRACKING_URI) or settings.mlflow_url
-    address = urlsplit(uri)
-    if address.scheme in ("http", "https"):
-        port = address.port or {"http": 80, "https": 443}[address.scheme]
-        try:
-            socket.create_connection((address.hostname or "", port), timeout=CONNECT_SECONDS).close()
-        except OSError as error:
-            raise RegistryError(
-                f"MLflow does not answer at {address.hostname}:{port} ({error.strerror or error}); is it running?"
-            ) from None
-    exported = os.environ.get(TRACKING_URI)
-    set_tracking_uri(uri)
-    if exported is None:  # MLflow exports the address; the next call would take it for an operator's wish
-        os.environ.pop(TRACKING_URI, None)
-    return MlflowClient(tracking_uri=uri)
-
-
 def champion_version(settings: Settings) -> str | None:
     """Version of the champion alone, in one call: cheap enough to ask every second."""
-    with _plain_errors():
+    with plain_errors():
         return _aliases(connect(settings), settings.model_name).get(CHAMPION)
 
 
@@ -88,9 +63,17 @@ def challenger(settings: Settings) -> RegisteredVersion | None:
     return _under_alias(settings, CHALLENGER)
 
 
+def live_feature_sets(settings: Settings) -> set[str]:
+    """The hashes of the feature sets of all versions under an alias: what may be asked to score, now or next."""
+    with plain_errors():
+        client, name = connect(settings), settings.model_name
+        live = [client.get_model_version(name, number) for number in set(_aliases(client, name).values())]
+        return {found.tags["feature_set_hash"] for found in live if "feature_set_hash" in found.tags}
+
+
 def find_version(settings: Settings, tag: str, value: str) -> RegisteredVersion | None:
     """The newest version whose `tag` is `value`."""
-    with _plain_errors():
+    with plain_errors():
         client = connect(settings)
         versions = client.search_model_versions(f"name = '{settings.model_name}'")
         found = [version for version in versions if version.tags.get(tag) == value]
@@ -99,7 +82,7 @@ def find_version(settings: Settings, tag: str, value: str) -> RegisteredVersion 
 
 def versions(settings: Settings, newest: int) -> list[RegisteredVersion]:
     """The newest versions, the newest first, without verdicts (a tag names the outcome); without a run, no metrics."""
-    with _plain_errors():
+    with plain_errors():
         client = connect(settings)
         found = client.search_model_versions(f"name = '{settings.model_name}'")
         numbers = sorted((int(version.version) for version in found), reverse=True)[:newest]
@@ -109,21 +92,21 @@ def versions(settings: Settings, newest: int) -> list[RegisteredVersion]:
 
 def version(settings: Settings, number: str) -> RegisteredVersion:
     """One version by its number. Raises RegistryError when there is none."""
-    with _plain_errors():
+    with plain_errors():
         client = connect(settings)
         return _registered(client, client.get_model_version(settings.model_name, number))
 
 
 def set_challenger(settings: Settings, version: str) -> None:
     """Make `version` the one to be judged."""
-    with _plain_errors():
+    with plain_errors():
         connect(settings).set_registered_model_alias(settings.model_name, CHALLENGER, version)
 
 
 def record_verdict(settings: Settings, version: str, verdict: Verdict) -> None:
     """Keep `verdict` as an artifact of the version's run, its outcome and summary as tags of the version, and its words
     as the version's description, where a person looks first."""
-    with _plain_errors():
+    with plain_errors():
         client = connect(settings)
         run_id = str(client.get_model_version(settings.model_name, version).run_id)
         client.log_text(run_id, verdict.as_json(), VERDICT_FILE)
@@ -140,7 +123,7 @@ def promote(settings: Settings, version: str, approved_by: str = "") -> None:
     reached against the champion of now; what was rolled back needs a name too. NotPromotableError otherwise
     (ApprovalNeededError when a name would do).
     """
-    with _plain_errors():
+    with plain_errors():
         client, name = connect(settings), settings.model_name
         incumbent = _aliases(client, name).get(CHAMPION)
         if incumbent == version:
@@ -158,7 +141,7 @@ def roll_back(settings: Settings, reason: str) -> tuple[str, str]:
     """Make `previous` the champion again, and the champion `previous`, with the reason as a tag: no run promotes it by
     itself from then on. Gives the version that takes traffic now, and the one that took it. RegistryError when there is
     nothing to go back to."""
-    with _plain_errors():
+    with plain_errors():
         client, name = connect(settings), settings.model_name
         aliases = _aliases(client, name)
         champion, previous = aliases.get(CHAMPION), aliases.get(PREVIOUS)
@@ -198,7 +181,7 @@ def _check_promotable(found: RegisteredVersion, incumbent: str | None, approved_
 
 
 def _under_alias(settings: Settings, alias: str) -> RegisteredVersion | None:
-    with _plain_errors():
+    with plain_errors():
         client = connect(settings)
         version = _aliases(client, settings.model_name).get(alias)
         return _registered(client, client.get_model_version(settings.model_name, version)) if version else None

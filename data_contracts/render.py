@@ -16,12 +16,16 @@ DUCKDB_TYPES = {
     "TIMESTAMP": "TIMESTAMPTZ",
     "MAP<STRING,STRING>": "MAP(VARCHAR, VARCHAR)",
     "MAP<STRING,DOUBLE>": "MAP(VARCHAR, DOUBLE)",
-    "ARRAY<DOUBLE>": "DOUBLE[]",
+    "ARRAY<FLOAT>": "FLOAT[]",
 }
 
 
-def spark_ddl(table: Table, path: Path | str) -> str:
-    """CREATE TABLE IF NOT EXISTS for a Delta table at `path`."""
+CHANGE_FEED = {"delta.enableChangeDataFeed": "true"}
+"""Of landed tables: what is made from them looks at what changed only."""
+
+
+def spark_ddl(table: Table, path: Path | str, create: str = "CREATE TABLE IF NOT EXISTS") -> str:
+    """The statement that makes a Delta table at `path`."""
     columns = ",\n  ".join(
         f"`{column.name}` {column.type}{'' if column.nullable else ' NOT NULL'} COMMENT {quoted(column.about)}"
         for column in table.columns
@@ -30,9 +34,10 @@ def spark_ddl(table: Table, path: Path | str) -> str:
     # Least and greatest of a column let a reader skip files. Ids and hashes skip none, and cost a third of a write.
     times = [c.name for c in table.columns if c.type in ("TIMESTAMP", "DATE") and c.name not in table.partition_by]
     stats = {"delta.dataSkippingStatsColumns": ",".join(times)} if times else {}
-    properties = ", ".join(f"'{key}' = '{value}'" for key, value in {**DELTA_PROPERTIES, **stats}.items())
+    feed = CHANGE_FEED if table.landed else {}
+    properties = ", ".join(f"'{key}' = '{value}'" for key, value in {**DELTA_PROPERTIES, **stats, **feed}.items())
     return (
-        f"CREATE TABLE IF NOT EXISTS delta.`{path}` (\n  {columns}\n) USING DELTA{partitions}\n"
+        f"{create} delta.`{path}` (\n  {columns}\n) USING DELTA{partitions}\n"
         f"COMMENT {quoted(table.about)}\nTBLPROPERTIES ({properties})"
     )
 

@@ -5,7 +5,7 @@ from typing import Literal
 
 Type = Literal[
     "STRING", "TIMESTAMP", "DATE", "INT", "BIGINT", "DOUBLE", "BOOLEAN",
-    "MAP<STRING,STRING>", "MAP<STRING,DOUBLE>", "ARRAY<DOUBLE>",
+    "MAP<STRING,STRING>", "MAP<STRING,DOUBLE>", "ARRAY<FLOAT>",
 ]  # fmt: skip
 
 
@@ -36,7 +36,8 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """One Delta table. `landed` tables are filled from landing segments by refine_events; `key` is unique."""
+    """One Delta table. `landed` tables are filled from landing segments by refine_events; `key` is unique. A `derived`
+    table can be made anew from others: when its contract changes, it begins again without rows."""
 
     name: str
     about: str
@@ -44,6 +45,7 @@ class Table:
     key: tuple[str, ...]
     partition_by: tuple[str, ...] = ()
     landed: bool = False
+    derived: bool = False
 
     @property
     def column_names(self) -> tuple[str, ...]:

@@ -1,8 +1,8 @@
 """The online snapshot of counts: how it is named, keyed and packed. LMDB itself is opened by whoever writes or reads.
 
 snapshots/<as_of>.lmdb is one file; `current` is a symbolic link to the newest, swapped by rename. Its keys are
-"<key columns>\\0<entity>", its values the entity's counts as little-endian 64-bit integers in the order that the entry
-`meta` lists them by name.
+"<keys>\\0<entity>", its values the entity's counts as little-endian 64-bit integers in the order that the entry `meta`
+lists them by name. Under "ad\\0<ad_id>" and "user\\0<user_id>" is what is known of them, JSON text by key.
 """
 
 import hashlib
@@ -10,31 +10,33 @@ import json
 import os
 import struct
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from data_contracts.features import entity_name
+from data_contracts.keys import entity_name
 
 META_KEY = b"meta"
 LONGEST_KEY_BYTES = 511
 """What LMDB is built to take."""
 CURRENT = "current"
+CATALOGS = ("ad", "user")
+"""Under which names it holds what is known of ads and users."""
 
 
 @dataclass(frozen=True)
 class SnapshotMeta:
-    """What a snapshot holds: counts as of `as_of` (epoch seconds), the names by key tuple, and the totals of the
-    longest window that the prior CTR is taken from."""
+    """What a snapshot holds: counts as of `as_of` (epoch seconds), the names by key tuple, and what the prior CTR is
+    taken from: the totals of all ads over a window, and the names of an ad's own impressions and clicks over it (none
+    where ads are not counted)."""
 
     as_of: int
     counts: Mapping[str, Sequence[str]]
     impressions: int
     clicks: int
+    prior: Sequence[str] = ()
 
     def packed(self) -> bytes:
-        return json.dumps(
-            {"as_of": self.as_of, "counts": self.counts, "impressions": self.impressions, "clicks": self.clicks}
-        ).encode()
+        return json.dumps(asdict(self)).encode()
 
     @classmethod
     def unpacked(cls, content: bytes) -> "SnapshotMeta":
@@ -42,14 +44,10 @@ class SnapshotMeta:
         return cls(**json.loads(content))
 
 
-def key_columns(keys: Iterable[str]) -> str:
-    """Key columns as one text, as in count_tiles.keys."""
-    return "|".join(keys)
-
-
-def entity_key(keys: str, values: Iterable[str]) -> bytes:
-    """LMDB key of one entity."""
-    return stored_key(keys, entity_name(values))
+def entity_key(keys: str, values: Iterable[str | None]) -> bytes | None:
+    """LMDB key of one entity; None where there is none (data_contracts.keys.entity_name)."""
+    entity = entity_name(values)
+    return None if entity is None else stored_key(keys, entity)
 
 
 def stored_key(keys: str, entity: str) -> bytes:
@@ -67,6 +65,19 @@ def packed_counts(counts: Sequence[int]) -> bytes:
 
 def unpacked_counts(content: bytes) -> tuple[int, ...]:
     return struct.unpack(f"<{len(content) // 8}q", content)
+
+
+def packed_attributes(attributes: Mapping[str, str]) -> bytes:
+    """What is known of an ad or a user, by key (`ad.topic`)."""
+    return json.dumps(attributes, sort_keys=True, separators=(",", ":")).encode()
+
+
+def unpacked_attributes(content: bytes) -> dict[str, str]:
+    """Raises ValueError or TypeError on content that is no attributes."""
+    found = json.loads(content)
+    if not isinstance(found, dict) or not all(isinstance(value, str) for value in found.values()):
+        raise ValueError("attributes are no object of texts")
+    return found
 
 
 def snapshot_file(snapshots: Path, as_of: int) -> Path:

@@ -86,16 +86,25 @@ VALIDATION_RESULTS = Table(
 
 COUNT_TILES = Table(
     "count_tiles",
-    "Impressions and clicks an entity and hour, by when they became known.",
+    "Impressions and clicks an entity and hour, by when they became known: sum over an entity and hour. Each run adds "
+    "what has changed, which may be less than nothing.",
     (
-        Column("keys", "STRING", "key columns of the entity, joined by |"),
+        Column("keys", "STRING", "keys of the entity, joined by |"),
         Column("entity", "STRING", "their values, joined by |"),
         Column("hour", "TIMESTAMP", "start of the hour in which the events became known"),
-        Column("impressions", "BIGINT", "impressions of the hour", minimum=0),
-        Column("clicks", "BIGINT", "clicks of the hour", minimum=0),
+        Column("impressions", "BIGINT", "impressions of the hour"),
+        Column("clicks", "BIGINT", "clicks of the hour that make a label"),
+        Column("impressions_version", "BIGINT", "version of ad_impressions that is counted with this", minimum=-1),
+        Column("clicks_version", "BIGINT", "version of clicks", minimum=-1),
+        Column("ads_version", "BIGINT", "version of ads", minimum=-1),
+        Column("users_version", "BIGINT", "version of users", minimum=-1),
     ),
-    key=("keys", "entity", "hour"),
+    key=(
+        *("keys", "entity", "hour"),
+        *("impressions_version", "clicks_version", "ads_version", "users_version"),
+    ),
     partition_by=("keys",),
+    derived=True,
 )
 
 LABELS = Table(
@@ -126,10 +135,11 @@ TRAINING_SETS = Table(
         Column("snapshot_at", "TIMESTAMP", "as_of of the counts serving could have held"),
         Column("clicked", "INT", "the label", allowed=("0", "1")),
         Column("inputs", "MAP<STRING,DOUBLE>", "request fields and counts"),
-        Column("features", "ARRAY<DOUBLE>", "the model's inputs, in the feature set's order"),
+        Column("features", "ARRAY<FLOAT>", "what the trees see, in the feature set's order"),
     ),
     key=("training_set_id", "impression_id"),
     partition_by=("training_set_id",),
+    derived=True,
 )
 
 CLICK_JOINS = Table(

@@ -13,8 +13,10 @@ import numpy as np
 import pandas as pd
 import xgboost
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
+from numpy.typing import NDArray
 
 from data_contracts.calibration import calibration_from
+from data_contracts.compiled import compiled
 from data_contracts.features import REQUEST_FIELDS, FeatureSet, load_feature_set
 
 
@@ -26,6 +28,7 @@ class CtrModel(PythonModel):
     def load_context(self, context: PythonModelContext) -> None:
         """Artifacts: `booster` (XGBoost UBJ, the best iteration's trees only), `calibration` (JSON), `feature_set`."""
         self.feature_set = load_feature_set(Path(context.artifacts["feature_set"]))
+        self._features = compiled(self.feature_set)
         self._calibration = calibration_from(json.loads(Path(context.artifacts["calibration"]).read_text()))
         # One thread: a request is a slate of few rows, and waking a pool costs more than scoring them.
         self._booster = xgboost.Booster({"nthread": 1}, model_file=context.artifacts["booster"])
@@ -34,8 +37,10 @@ class CtrModel(PythonModel):
         """Calibrated probability of each row of inputs; an absent count is 0. KeyError on a missing request field."""
         if not rows:
             return []
-        features = np.array([self.feature_set.row(row) for row in rows], dtype=np.float32)
-        margins = self._booster.inplace_predict(features, predict_type="margin")
+        return self._scored(np.array([self.feature_set.input_row(row) for row in rows]))
+
+    def _scored(self, inputs: NDArray[np.float64]) -> list[float]:
+        margins = self._booster.inplace_predict(self._features(inputs), predict_type="margin")
         return self._calibration.probabilities(margins.tolist())
 
     def predict(
@@ -45,8 +50,9 @@ class CtrModel(PythonModel):
         for field in REQUEST_FIELDS:
             if model_input[field].isna().any():
                 raise ValueError(f"{field} is missing in a row; every row needs {' and '.join(REQUEST_FIELDS)}")
-        rows = model_input.fillna(0.0).to_dict("records")
-        return pd.DataFrame({"probability": self.probabilities(rows)}, dtype=np.float64)
+        known = model_input.reindex(columns=list(self.feature_set.input_names)).fillna(self.feature_set.absent)
+        scores = self._scored(known.to_numpy(np.float64)) if len(known) else []
+        return pd.DataFrame({"probability": scores}, dtype=np.float64)
 
 
 mlflow.models.set_model(CtrModel())

@@ -22,7 +22,7 @@ from ml.calibration_choice import Candidate
 
 MODEL_CODE = Path(__file__).with_name("ctr_model.py")
 BOOSTER_FILE, CALIBRATION_FILE = "model.ubj", "calibration.json"
-REQUIREMENTS = ("mlflow", "xgboost-cpu", "numpy", "pandas")
+REQUIREMENTS = ("mlflow", "xgboost-cpu", "numpy", "numba", "pandas")
 ABOUT = "One training of the model, its evidence and its verdict."
 UNKNOWN_COMMIT = "unknown (not run from a git checkout)"
 

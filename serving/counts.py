@@ -4,7 +4,8 @@ import logging
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
@@ -12,7 +13,17 @@ from typing import Literal
 import lmdb
 
 from data_contracts.features import SNAPSHOT_CADENCE
-from data_contracts.snapshot import CURRENT, META_KEY, SnapshotMeta, entity_key, unpacked_counts
+from data_contracts.keys import key_tuple, key_value, number
+from data_contracts.snapshot import (
+    CATALOGS,
+    CURRENT,
+    META_KEY,
+    SnapshotMeta,
+    entity_key,
+    stored_key,
+    unpacked_attributes,
+    unpacked_counts,
+)
 
 LOGGER = logging.getLogger(__name__)
 
@@ -22,6 +33,21 @@ CLOCK_SKEW = 300
 """Seconds by which this machine's clock may be behind the one that published."""
 CHECK_SECONDS = 120
 ROOT = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True)
+class Row:
+    """A candidate: what its request states, what is known of its ad and of its user, each by key, and all its counts by
+    name, 0 for an entity never seen."""
+
+    stated: Mapping[str, str]
+    ad: Mapping[str, str]
+    user: Mapping[str, str]
+    counts: Mapping[str, float]
+
+    def number(self, key: str) -> float:
+        """The number that is the value of a key; NaN when it is none."""
+        return number(key_value(key, self.stated, self.ad, self.user) or "")
 
 
 class Snapshot:
@@ -34,7 +60,8 @@ class Snapshot:
         if content is None:
             raise ValueError(f"{path} has no entry {META_KEY.decode()}")
         self.meta = SnapshotMeta.unpacked(content)
-        self._key_tuples = [(text, tuple(text.split("|")), tuple(names)) for text, names in self.meta.counts.items()]
+        self._key_tuples = [(text, key_tuple(text), tuple(names)) for text, names in self.meta.counts.items()]
+        self._keys = tuple({key for _, keys, _ in self._key_tuples for key in keys})
         self.names = frozenset(name for names in self.meta.counts.values() for name in names)
         self.as_of = datetime.fromtimestamp(self.meta.as_of, UTC)
 
@@ -46,22 +73,35 @@ class Snapshot:
         """Neither too old nor, as can be with a stated clock, of a time that has not come yet."""
         return -CLOCK_SKEW <= self.age(now) <= STALE_AFTER
 
-    def counts(self, rows: Iterable[Callable[[str], str]]) -> list[dict[str, float]]:
-        """All counts of each row by name, 0 for an entity never seen; a row gives its value of a key column."""
+    def rows(self, stated: Iterable[Mapping[str, str]]) -> list[Row]:
+        """Each candidate with what is known of it, given what its request states by key, user_id and ad_id included."""
         found: dict[bytes, tuple[int, ...]] = {}
-        counted = []
+        rows = []
         with self._environment.begin() as transaction:
-            for row in rows:
-                counts: dict[str, float] = {}
-                for text, columns, names in self._key_tuples:
-                    key = entity_key(text, map(row, columns))
-                    values = found.get(key)
-                    if values is None:
-                        content = transaction.get(key)
-                        values = found[key] = unpacked_counts(content) if content else (0,) * len(names)
-                    counts.update(zip(names, map(float, values), strict=True))
-                counted.append(counts)
-        return counted
+            for own in stated:
+                ad, user = (self._attributes(transaction, name, own[f"{name}_id"]) for name in CATALOGS)
+                values = {key: key_value(key, own, ad, user) for key in self._keys}
+                rows.append(Row(own, ad, user, self._counts(transaction, values, found)))
+        return rows
+
+    def _counts(
+        self, transaction: lmdb.Transaction, values: Mapping[str, str | None], found: dict[bytes, tuple[int, ...]]
+    ) -> dict[str, float]:
+        """By name; `found` remembers the entities of a request that were looked up already."""
+        counts: dict[str, float] = {}
+        for text, keys, names in self._key_tuples:
+            nothing = (0,) * len(names)
+            key = entity_key(text, [values[each] for each in keys])
+            if key is not None and key not in found:
+                content = transaction.get(key)
+                found[key] = unpacked_counts(bytes(content)) if content else nothing
+            counts.update(zip(names, map(float, nothing if key is None else found[key]), strict=True))
+        return counts
+
+    @staticmethod
+    def _attributes(transaction: lmdb.Transaction, name: str, own_id: str) -> dict[str, str]:
+        content = transaction.get(stored_key(name, own_id))
+        return unpacked_attributes(bytes(content)) if content else {}
 
 
 class SnapshotWatch:

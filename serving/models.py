@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from data_contracts.features import FeatureSet
+from data_contracts.keys import key_name
 from data_contracts.settings import Settings
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ class Champion:
         self.registered, self.invocations = registered, invocations
         self.version, self.feature_set_hash = registered.version, model.feature_set.hash
         self.count_names = tuple(count.name for count in model.feature_set.counts)
+        self.numbers = {key_name(key): key for key in model.feature_set.numbers}
         self.since = datetime.now(UTC)
         self.failures, self.last_failure = 0, ""
         self._model = model

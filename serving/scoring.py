@@ -6,26 +6,22 @@ a count that is not known is not a count of 0: 503. A request is answered by one
 """
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from data_contracts.features import DAY, Count
+from data_contracts.keys import COLUMNS, CONTEXT
 from data_contracts.pseudonym import load_key, pseudonym
 from data_contracts.settings import Settings
-from data_contracts.tables import AD_IMPRESSIONS
-from serving.counts import Snapshot, SnapshotWatch
+from serving.counts import Row, Snapshot, SnapshotWatch
 from serving.models import Champion, ChampionWatch
 from serving.problems import unavailable
 from serving.requests import Candidate, PredictRequest, feature_text
 
 LOGGER = logging.getLogger(__name__)
 
-AD_IMPRESSIONS_7D = Count(("ad_id",), "impressions", 7 * DAY).name
-AD_CLICKS_7D = Count(("ad_id",), "clicks", 7 * DAY).name
 NO_VERSION = NO_HASH = "none"
-ABSENT = {column.name: column.default or "" for column in AD_IMPRESSIONS.columns}
-"""What an impression that does not state a column is counted under."""
 
 
 @dataclass(frozen=True)
@@ -55,59 +51,57 @@ class Scoring:
         if snapshot is None:
             raise unavailable("no_counts", self._snapshots.problem)
         user = pseudonym(self._key, request.user_id)
-        counts = snapshot.counts(_row(user, candidate) for candidate in request.candidates)
+        rows = snapshot.rows(_stated(user, candidate) for candidate in request.candidates)
         if champion is not None and snapshot.names.issuperset(champion.count_names):
-            inputs = _model_inputs(champion, request.candidates, counts, now.timestamp())
+            inputs = _model_inputs(champion, request.candidates, rows, now.timestamp())
             probabilities = champion.probabilities(inputs)
             if probabilities is not None:
                 source = "model" if snapshot.is_fresh(now) else "stale_counts"
                 hashed = champion.feature_set_hash
                 return Scores(source, champion.version, hashed, snapshot.as_of, user, probabilities, inputs)
-        priors = [_prior_inputs(snapshot, own, self._prior_strength) for own in counts]
-        probabilities = [_prior_ctr(inputs) for inputs in priors]
+        priors = [_prior_inputs(snapshot, row, self._prior_strength) for row in rows]
+        probabilities = [_prior_ctr(snapshot.meta.prior, inputs) for inputs in priors]
         return Scores("prior", NO_VERSION, NO_HASH, snapshot.as_of, user, probabilities, priors)
 
 
-def _row(user: str, candidate: Candidate) -> Callable[[str], str]:
-    """The candidate's value of a key column, as text."""
-    own = {"user_id": user, "ad_id": candidate.ad_id, "position": str(candidate.position)}
-
-    def value(column: str) -> str:
-        if column in own:
-            return own[column]
-        if column in candidate.features:
-            return feature_text(candidate.features[column])
-        return ABSENT.get(column, "")
-
-    return value
+def _stated(user: str, candidate: Candidate) -> dict[str, str]:
+    """What a request states of a candidate, by key: a feature with the name of a column is that column."""
+    features = {name: feature_text(value) for name, value in candidate.features.items()}
+    given = {name if name in COLUMNS else CONTEXT + name: text for name, text in features.items()}
+    return {**given, "user_id": user, "ad_id": candidate.ad_id, "position": str(candidate.position)}
 
 
 def _model_inputs(
-    champion: Champion, candidates: Sequence[Candidate], counts: Sequence[Mapping[str, float]], timestamp: float
+    champion: Champion, candidates: Sequence[Candidate], rows: Sequence[Row], timestamp: float
 ) -> list[dict[str, float]]:
-    return [
-        {"position": float(candidate.position), "timestamp": timestamp}
-        | {name: own[name] for name in champion.count_names}
-        for candidate, own in zip(candidates, counts, strict=True)
-    ]
+    """By name; a number that is not there is left out."""
+    found = []
+    for candidate, row in zip(candidates, rows, strict=True):
+        numbers = {name: row.number(key) for name, key in champion.numbers.items()}
+        found.append(
+            {"position": float(candidate.position), "timestamp": timestamp}
+            | {name: value for name, value in numbers.items() if not math.isnan(value)}
+            | {name: row.counts[name] for name in champion.count_names}
+        )
+    return found
 
 
-def _prior_inputs(snapshot: Snapshot, counts: Mapping[str, float], strength: float) -> dict[str, float]:
+def _prior_inputs(snapshot: Snapshot, row: Row, strength: float) -> dict[str, float]:
     """What the prior of one ad is computed from; a snapshot that does not count ads leaves all ads alike."""
     if not snapshot.meta.impressions:
         raise unavailable("no_counts", "the snapshot of the counts holds no impression")
     return {
-        AD_CLICKS_7D: counts.get(AD_CLICKS_7D, 0.0),
-        AD_IMPRESSIONS_7D: counts.get(AD_IMPRESSIONS_7D, 0.0),
+        **{name: row.counts[name] for name in snapshot.meta.prior},
         "clicks": float(snapshot.meta.clicks),
         "impressions": float(snapshot.meta.impressions),
         "prior_strength": strength,
     }
 
 
-def _prior_ctr(inputs: Mapping[str, float]) -> float:
+def _prior_ctr(names: Sequence[str], inputs: Mapping[str, float]) -> float:
     """Posterior mean of the ad's CTR under a Beta prior around the CTR of all ads, which weighs prior_strength
     impressions."""
     overall, strength = inputs["clicks"] / inputs["impressions"], inputs["prior_strength"]
-    weight = inputs[AD_IMPRESSIONS_7D] + strength
-    return (inputs[AD_CLICKS_7D] + overall * strength) / weight if weight else overall
+    impressions, clicks = (inputs[name] for name in names) if names else (0.0, 0.0)
+    weight = impressions + strength
+    return (clicks + overall * strength) / weight if weight else overall

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import lmdb
 
-from data_contracts.snapshot import META_KEY, SnapshotMeta, unpacked_counts
+from data_contracts.snapshot import CATALOGS, META_KEY, SnapshotMeta, unpacked_attributes, unpacked_counts
 
 
 def checked(path: Path) -> SnapshotMeta:
@@ -33,7 +33,11 @@ def _check_meta(meta: SnapshotMeta) -> None:
 
 
 def _check_entry(meta: SnapshotMeta, key: bytes, value: bytes) -> None:
-    names = meta.counts.get(key.partition(b"\0")[0].decode())
+    kind = key.partition(b"\0")[0].decode()
+    if kind in CATALOGS:
+        unpacked_attributes(value)
+        return
+    names = meta.counts.get(kind)
     if names is None or len(value) != 8 * len(names) or min(unpacked_counts(value), default=0) < 0:
         raise ValueError("an entry does not match the snapshot's meta")
 

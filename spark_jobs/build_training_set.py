@@ -4,93 +4,70 @@ import argparse
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 
+import numpy as np
 import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import ArrayType, DoubleType
+from pyspark.sql.types import ArrayType, FloatType
 
-from data_contracts.features import (
-    PUBLISH_DELAY,
-    SNAPSHOT_CADENCE,
-    FeatureSet,
-    feature_set_path,
-    load_feature_set,
-    training_set_id,
-)
-from data_contracts.tables import AD_IMPRESSIONS, COUNT_TILES, LABELS, TRAINING_SETS
-from spark_jobs.counts import with_counts, with_default_position
+from data_contracts.features import FeatureSet, load_feature_set, training_set_id
+from data_contracts.known_features import current, keep
+from data_contracts.tables import TRAINING_SETS
+from spark_jobs.labelled_rows import inputs_of, labelled_rows
 from spark_jobs.session import JobError, Lake, run_job
 
-
-def mature_impressions(impressions: DataFrame, labels: DataFrame, as_of: datetime) -> DataFrame:
-    """Impressions whose label may be believed at `as_of`, with `clicked` (0 or 1) and `snapshot_at` (epoch seconds).
-
-    Rows are chosen by when they mature, never by their state.
-    """
-    mature = labels.where(F.col("matures_at") <= F.lit(as_of)).select(
-        "impression_id", (F.col("state") == "clicked").cast("int").alias("clicked")
-    )
-    known = impressions.where(F.col("received_at") < F.lit(as_of))
-    seconds = F.unix_micros("timestamp") / F.lit(1e6)
-    snapshot_at = F.floor((seconds - PUBLISH_DELAY) / SNAPSHOT_CADENCE) * SNAPSHOT_CADENCE
-    return known.join(mature, on="impression_id", how="inner").withColumn("snapshot_at", snapshot_at.cast("bigint"))
+INPUT = "input "
 
 
-def with_inputs(counted: DataFrame, feature_set: FeatureSet) -> DataFrame:
-    """`counted` with `inputs`: the request fields and counts by name, as serving would have used them."""
-    request_fields = {
-        "position": F.col("position"),
-        "timestamp": F.unix_micros("timestamp") / F.lit(1e6),
-    }
-    pairs = []
-    for name in feature_set.input_names:
-        pairs += [F.lit(name), request_fields.get(name, F.col(name)).cast("double")]
-    return counted.withColumn("inputs", F.create_map(*pairs))
+def with_features(rows: DataFrame, feature_set: FeatureSet) -> DataFrame:
+    """Labelled rows with `features`, computed by the very machine code that serving runs."""
+    inputs = [column.alias(f"{INPUT}{number}") for number, column in enumerate(inputs_of(feature_set))]
+    own = ["impression_id", "user_id", "timestamp", "snapshot_at", "clicked", "inputs"]
+    pairs = [
+        part
+        for name, column in zip(feature_set.input_names, inputs_of(feature_set), strict=True)
+        for part in (F.lit(name), column)
+    ]
+    placed = rows.withColumns({"snapshot_at": F.timestamp_seconds("snapshot_at"), "inputs": F.create_map(*pairs)})
+    given = placed.select(*own, *inputs)
+    schema = given.select(*own).schema.add("features", ArrayType(FloatType()))
+    return given.mapInArrow(_featuriser(feature_set, own), schema)
 
 
-def _featuriser(feature_set: FeatureSet) -> Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+def _featuriser(
+    feature_set: FeatureSet, own: list[str]
+) -> Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
     path = feature_set.path
 
     def featurise(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        definitions = load_feature_set(path)
+        from data_contracts.compiled import compiled
+
+        features = compiled(load_feature_set(path))
         for batch in batches:
-            rows = [definitions.row(dict(inputs)) for inputs in batch.column("inputs").to_pylist()]
-            features = pa.array(rows, type=pa.list_(pa.float64()))
-            yield pa.RecordBatch.from_arrays([*batch.columns, features], names=[*batch.schema.names, "features"])
+            columns = [batch.column(name) for name in batch.schema.names if name.startswith(INPUT)]
+            inputs = np.stack([column.fill_null(np.nan).to_numpy() for column in columns], axis=1)
+            found = features(inputs)
+            ends = np.arange(len(found) + 1, dtype=np.int32) * found.shape[1]
+            lists = pa.ListArray.from_arrays(pa.array(ends), pa.array(found.ravel()))
+            yield pa.RecordBatch.from_arrays([*(batch.column(name) for name in own), lists], names=[*own, "features"])
 
     return featurise
 
 
-def with_features(rows: DataFrame, feature_set: FeatureSet) -> DataFrame:
-    """`rows` with `features`, computed by the very functions that serving calls."""
-    schema = rows.schema.add("features", ArrayType(DoubleType()))
-    return rows.mapInArrow(_featuriser(feature_set), schema)
-
-
 def main(lake: Lake, as_of: datetime, arguments: argparse.Namespace) -> str:
     """Build (again) the training set of `as_of` and the feature set that conf names."""
-    settings = lake.settings
-    feature_set = load_feature_set(feature_set_path(settings.features.feature_set))
-    labels = lake.read(LABELS)
-    labelled_until = labels.agg(F.max(F.unix_seconds("as_of"))).collect()[0][0]
-    if labelled_until is None or labelled_until < as_of.timestamp():
-        raise JobError(f"labels are not yet made as of {as_of.isoformat()}; run label_impressions first")
-    impressions = with_default_position(lake.read(AD_IMPRESSIONS), settings.serving.default_position)
-    mature = mature_impressions(impressions, labels, as_of)
-    counted = with_counts(mature, lake.read(COUNT_TILES), feature_set.counts)
+    feature_set = current(lake.settings)
+    keep(lake.settings, feature_set)
+    rows = labelled_rows(lake, as_of, feature_set.counts, feature_set.numbers)
     name = training_set_id(feature_set.hash, as_of)
-    rows = with_inputs(counted, feature_set).select(
-        F.lit(name).alias("training_set_id"),
-        F.lit(feature_set.hash).alias("feature_set_hash"),
-        F.lit(as_of).alias("as_of"),
-        "impression_id",
-        "user_id",
-        "timestamp",
-        F.timestamp_seconds("snapshot_at").alias("snapshot_at"),
-        "clicked",
-        "inputs",
+    marked = with_features(rows, feature_set).withColumns(
+        {
+            "training_set_id": F.lit(name),
+            "feature_set_hash": F.lit(feature_set.hash),
+            "as_of": F.lit(as_of),
+        }
     )
-    lake.overwrite(TRAINING_SETS, with_features(rows, feature_set), where=f"training_set_id = '{name}'")
+    lake.overwrite(TRAINING_SETS, marked, where=f"training_set_id = '{name}'")
     built = lake.read(TRAINING_SETS).where(F.col("training_set_id") == name)
     count, clicks = built.agg(F.count("*"), F.sum("clicked")).collect()[0]
     if not count:

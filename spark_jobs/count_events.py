@@ -1,28 +1,105 @@
-"""ad_impressions and clicks -> count_tiles: hourly sums an entity, by when the events became known."""
+"""ad_impressions and clicks -> count_tiles: hourly sums an entity, by when the events became known.
+
+Each run appends what the changes of the tables since its last run add to the hours of their knowledge, or take away: no
+tile is ever rewritten, and the sum over an entity and hour is what counting everything anew would give.
+"""
 
 import argparse
+from collections.abc import Sequence
 from datetime import datetime
 
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from data_contracts.features import feature_set_path, load_feature_set
-from data_contracts.landing import instant_text
-from data_contracts.tables import AD_IMPRESSIONS, CLICKS, COUNT_TILES
-from spark_jobs.counts import hourly_tiles, with_default_position
+from data_contracts.keys import key_columns
+from data_contracts.render import quoted
+from data_contracts.tables import AD_IMPRESSIONS, ADS, CLICKS, COUNT_TILES, USERS
+from spark_jobs.changes import SOURCES, Touched, Versions, is_followable, source_versions, touched
+from spark_jobs.keyed import keyed
+from spark_jobs.live_features import live_counts
 from spark_jobs.session import Lake, as_of_seconds, run_job
+from spark_jobs.tiles import hourly_tiles
+
+KeyTuples = Sequence[tuple[str, ...]]
+VERSION_COLUMNS = {
+    AD_IMPRESSIONS.name: "impressions_version",
+    CLICKS.name: "clicks_version",
+    ADS.name: "ads_version",
+    USERS.name: "users_version",
+}
+
+
+def tiles_at(lake: Lake, key_tuples: KeyTuples, versions: Versions, only: Touched | None = None) -> DataFrame:
+    """The tiles of all impressions, or `only` of some, as the sources stood at `versions`."""
+    impressions, clicks, ads, users = (lake.read(table, versions[table.name]) for table in SOURCES)
+    if only is not None:
+        impressions, clicks = only.of(impressions), only.of(clicks)
+    keys = {key for keys in key_tuples for key in keys}
+    return hourly_tiles(
+        keyed(impressions, ads, users, keys, lake.settings.serving.default_position), clicks, key_tuples
+    )
+
+
+def added_tiles(lake: Lake, key_tuples: KeyTuples, after: Versions, until: Versions) -> DataFrame | None:
+    """What must be added to the tiles made `after` to make them those of `until`; None when nothing."""
+    concerned = touched(lake, after, until)
+    if concerned is None:
+        return None
+    before, now = (tiles_at(lake, key_tuples, versions, concerned) for versions in (after, until))
+    taken = before.withColumns({event: -F.col(event) for event in ("impressions", "clicks")})
+    summed = now.unionByName(taken).groupBy("keys", "entity", "hour")
+    return summed.agg(F.sum("impressions").alias("impressions"), F.sum("clicks").alias("clicks"))
+
+
+def counted_until(lake: Lake) -> dict[str, dict[str, int]]:
+    """Up to which versions of the sources each key tuple has been counted."""
+    newest = [F.max(column).alias(name) for name, column in VERSION_COLUMNS.items()]
+    rows = lake.read(COUNT_TILES).groupBy("keys").agg(*newest).collect()
+    return {row["keys"]: {name: row[name] for name in VERSION_COLUMNS} for row in rows}
 
 
 def main(lake: Lake, as_of: datetime, arguments: argparse.Namespace) -> str:
-    """Make all tiles of the hours before `as_of` anew; later hours stay as they are."""
+    """Bring the tiles of all key tuples that live models need up to the tables; one that is new is counted from the
+    beginning, and so is one whose last run the tables' history no longer reaches back to."""
     as_of_seconds(as_of)
-    feature_set = load_feature_set(feature_set_path(lake.settings.features.feature_set))
-    known = F.col("received_at") < F.lit(as_of)
-    impressions, clicks = (lake.read(table).where(known) for table in (AD_IMPRESSIONS, CLICKS))
-    placed = with_default_position(impressions, lake.settings.serving.default_position)
-    tiles = hourly_tiles(placed, clicks, feature_set.key_tuples)
-    lake.overwrite(COUNT_TILES, tiles, where=f"hour < '{instant_text(as_of)}'")
-    return f"count_tiles: {lake.read(COUNT_TILES).count()} tiles of {len(feature_set.key_tuples)} key tuples"
+    until = source_versions(lake)
+    said = []
+    with lake.writing(COUNT_TILES):
+        known = {} if arguments.anew else counted_until(lake)
+        for after, key_tuples in _by_progress(lake, known).items():
+            said.append(_count(lake, key_tuples, dict(after), until))
+    return "count_tiles: " + "; ".join(said)
+
+
+Progress = tuple[tuple[str, int], ...]
+
+
+def _by_progress(lake: Lake, known: dict[str, dict[str, int]]) -> dict[Progress, list[tuple[str, ...]]]:
+    """Key tuples that were counted up to the same versions, together; those to be counted anew by ()."""
+    found: dict[Progress, list[tuple[str, ...]]] = {}
+    for keys in dict.fromkeys(count.keys for count in live_counts(lake.settings)):
+        after = known.get(key_columns(keys), {})
+        progress = tuple(after.items()) if after and is_followable(lake, after) else ()
+        found.setdefault(progress, []).append(keys)
+    return found
+
+
+def _count(lake: Lake, key_tuples: KeyTuples, after: Versions, until: Versions) -> str:
+    names = [key_columns(keys) for keys in key_tuples]
+    if after == until:
+        return f"{len(names)} key tuples are up to date"
+    tiles = added_tiles(lake, key_tuples, after, until) if after else tiles_at(lake, key_tuples, until)
+    if tiles is None:
+        return f"nothing new for {len(names)} key tuples"
+    marked = tiles.withColumns({column: F.lit(until[name]).cast("bigint") for name, column in VERSION_COLUMNS.items()})
+    if after:
+        lake.append(COUNT_TILES, marked)
+        return f"{len(names)} key tuples brought up to date"
+    lake.overwrite(COUNT_TILES, marked, where=f"keys IN ({', '.join(map(quoted, names))})")
+    return f"{len(names)} key tuples counted from the beginning"
 
 
 if __name__ == "__main__":
-    run_job(main, argparse.ArgumentParser("count_events", description=__doc__))
+    parser = argparse.ArgumentParser("count_events", description=__doc__)
+    parser.add_argument("--anew", action="store_true", help="count everything from the beginning")
+    run_job(main, parser)

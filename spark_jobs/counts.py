@@ -1,85 +1,100 @@
 """Counts as of a time, from hourly tiles: the one function behind training sets and the serving snapshot."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import reduce
 
-from pyspark.sql import Column, DataFrame, Window
+import pyarrow as pa
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
+from pyspark.sql.types import LongType, StructField, StructType
 
-from data_contracts.features import Count
-from data_contracts.snapshot import key_columns
+from data_contracts.features import HOUR, Count
+from data_contracts.keys import USER, key_columns
+from spark_jobs.keyed import entity
+from spark_jobs.windows import window_sums
 
-
-def entity(keys: Iterable[str]) -> Column:
-    """data_contracts.features.entity_name over key columns."""
-    escaped = [
-        F.replace(
-            F.replace(F.coalesce(F.col(key).cast("string"), F.lit("")), F.lit("\\"), F.lit("\\\\")),
-            F.lit("|"),
-            F.lit("\\|"),
-        )
-        for key in keys
-    ]
-    return F.concat_ws("|", *escaped)
+GROUPS = 64
+"""Into how many parts entities are dealt: one must fit into the memory of a Python worker with what is asked of it."""
 
 
-def with_default_position(impressions: DataFrame, position: int) -> DataFrame:
-    """What does not say its slot is taken for `position`, as serving takes a request that does not say it."""
-    return impressions.fillna(position, subset=["position"])
+def with_counts(rows: DataFrame, tiles: DataFrame, counts: Sequence[Count]) -> DataFrame:
+    """`rows` (with `keys` and snapshot_at in epoch seconds) with a column a count, 0 for an entity never seen.
 
-
-def hourly_tiles(impressions: DataFrame, clicks: DataFrame, key_tuples: Sequence[tuple[str, ...]]) -> DataFrame:
-    """Impressions and clicks an entity and hour of knowledge, as count_tiles.
-
-    A click counts once an impression, for the entity of its impression, from when both were known.
+    Entities that many rows ask for in the same hour are counted once and joined. Those of users are as many as rows:
+    there the rows are brought to their user's tiles.
     """
-    clicked = clicks.where("clicked").groupBy("impression_id").agg(F.min("received_at").alias("clicked_at"))
-    shown = impressions.select("*", F.col("received_at").alias("known_at"), F.lit(0).alias("is_click"))
-    clicks_known = impressions.join(clicked, on="impression_id", how="inner").select(
-        *impressions.columns, F.greatest("clicked_at", "received_at").alias("known_at"), F.lit(1).alias("is_click")
+    of_users = [count for count in counts if count.keys[:1] == (USER,)]
+    shared = [count for count in counts if count not in of_users]
+    counted = reduce(
+        lambda so_far, keys: _with_joined_counts(so_far, tiles, keys, [c for c in shared if c.keys == keys]),
+        dict.fromkeys(count.keys for count in shared),
+        rows,
     )
-    events = shown.unionByName(clicks_known).withColumn("hour", F.date_trunc("hour", "known_at"))
-    return reduce(DataFrame.unionByName, [_tiles_of(events, keys) for keys in key_tuples])
-
-
-def _tiles_of(events: DataFrame, keys: tuple[str, ...]) -> DataFrame:
-    grouped = events.groupBy(entity(keys).alias("entity"), "hour").agg(
-        F.sum(F.lit(1) - F.col("is_click")).alias("impressions"), F.sum("is_click").alias("clicks")
-    )
-    return grouped.select(F.lit(key_columns(keys)).alias("keys"), "entity", "hour", "impressions", "clicks")
-
-
-def with_counts(asked: DataFrame, tiles: DataFrame, counts: Sequence[Count]) -> DataFrame:
-    """`asked` (key columns and snapshot_at, epoch seconds) with a column a count, 0 for an entity never seen."""
-    counted = asked
-    for keys in dict.fromkeys(count.keys for count in counts):
-        pairs = asked.select(entity(keys).alias("entity"), "snapshot_at").distinct()
-        own = [count for count in counts if count.keys == keys]
-        known = entity_counts(pairs, tiles.where(F.col("keys") == key_columns(keys)), own)
-        named = counted.withColumn("entity", entity(keys))
-        counted = named.join(known, on=["entity", "snapshot_at"], how="left").drop("entity")
-    return counted
+    return _with_own_counts(counted, tiles, of_users) if of_users else counted
 
 
 def entity_counts(asked: DataFrame, tiles: DataFrame, counts: Sequence[Count]) -> DataFrame:
     """`asked` (entity, snapshot_at) with a column a count of one key tuple, summed over [snapshot_at - window,
     snapshot_at) of its tiles."""
-    seen = tiles.select(
-        "entity", F.unix_seconds("hour").alias("at"), "impressions", "clicks", F.lit(False).alias("is_asked")
-    )
-    asking = asked.select(
+    keys = key_columns(counts[0].keys)
+    return _summed(asked, tiles, {keys: counts}, {keys: "entity"}, F.col("entity"), F.col("entity"))
+
+
+def _with_joined_counts(rows: DataFrame, tiles: DataFrame, keys: tuple[str, ...], counts: Sequence[Count]) -> DataFrame:
+    named = rows.withColumn("entity", entity(keys))
+    known = entity_counts(named.select("entity", "snapshot_at").distinct(), tiles, counts)
+    return named.join(known, on=["entity", "snapshot_at"], how="left").drop("entity")
+
+
+def _with_own_counts(rows: DataFrame, tiles: DataFrame, counts: Sequence[Count]) -> DataFrame:
+    by_keys = {
+        key_columns(keys): [count for count in counts if count.keys == keys]
+        for keys in dict.fromkeys(count.keys for count in counts)
+    }
+    names = {text: f"entity {number}" for number, text in enumerate(by_keys)}
+    named = rows.select("*", *[entity(by_keys[text][0].keys).alias(name) for text, name in names.items()])
+    of_row, of_tile = (F.substring_index(name, "|", 1) for name in (next(iter(names.values())), "entity"))
+    counted = _summed(named, tiles, by_keys, names, of_row, of_tile)
+    return counted.drop(*names.values())
+
+
+def _summed(
+    rows: DataFrame,
+    tiles: DataFrame,
+    by_keys: dict[str, Sequence[Count]],
+    names: dict[str, str],
+    of_row: Column,
+    of_tile: Column,
+) -> DataFrame:
+    """`rows` with the counts of each key tuple, whose entities are in the column that `names` has; rows and tiles meet
+    where `of_row` and `of_tile` are the same."""
+    hours = tiles.where(F.col("keys").isin(list(by_keys))).select(
+        _group(of_tile),
+        "keys",
         "entity",
-        F.col("snapshot_at").alias("at"),
-        F.lit(0).cast("bigint").alias("impressions"),
-        F.lit(0).cast("bigint").alias("clicks"),
-        F.lit(True).alias("is_asked"),
+        (F.unix_seconds("hour") / HOUR).cast("bigint").alias("hour"),
+        "impressions",
+        "clicks",
     )
-    by_entity = Window.partitionBy("entity").orderBy("at")
-    sums = [
-        F.coalesce(F.sum(count.event).over(by_entity.rangeBetween(-count.window, -1)), F.lit(0)).alias(count.name)
-        for count in counts
-    ]
-    summed = seen.unionByName(asking).select("entity", "at", "is_asked", *sums)
-    return summed.where("is_asked").select(
-        "entity", F.col("at").alias("snapshot_at"), *[count.name for count in counts]
-    )
+    dealt = rows.select(_group(of_row), "*")
+    added = [StructField(count.name, LongType()) for counts in by_keys.values() for count in counts]
+    schema = StructType([*rows.schema.fields, *added])
+    return dealt.groupBy("group").cogroup(hours.groupBy("group")).applyInArrow(_counter(by_keys, names), schema)
+
+
+def _group(of: Column) -> Column:
+    return F.pmod(F.xxhash64(of), F.lit(GROUPS)).alias("group")
+
+
+def _counter(by_keys: dict[str, Sequence[Count]], names: dict[str, str]) -> Callable[[pa.Table, pa.Table], pa.Table]:
+    def counted(rows: pa.Table, tiles: pa.Table) -> pa.Table:
+        hours = rows.column("snapshot_at").to_numpy() // HOUR
+        found = rows.drop_columns("group")
+        for keys, counts in by_keys.items():
+            own = tiles.filter(pa.compute.equal(tiles.column("keys"), keys))
+            sums = window_sums(own, rows.column(names[keys]).combine_chunks(), hours, counts)
+            for count, values in zip(counts, sums, strict=True):
+                found = found.append_column(count.name, pa.array(values))
+        return found
+
+    return counted

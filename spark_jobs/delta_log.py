@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -38,9 +39,15 @@ def newest_version(table: Path) -> int:
 
 
 def added_files(table: Path, version: int) -> list[AddedFile]:
-    """The files that one commit added; raises DamagedCommitError."""
-    adds = [action["add"] for action in _actions(table, version) if "add" in action]
+    """The files that one commit added, of rows or of changes; raises DamagedCommitError."""
+    adds = [action[kind] for action in _actions(table, version) for kind in ("add", "cdc") if kind in action]
     return [AddedFile(table / unquote(add["path"]), add["size"]) for add in adds]
+
+
+def committed_at(table: Path, version: int) -> datetime:
+    """When a version was committed, by the clock of who did; the oldest instant when its commit does not say."""
+    stated = [action["commitInfo"]["timestamp"] for action in _actions(table, version) if "commitInfo" in action]
+    return datetime.fromtimestamp(stated[0] / 1000 if stated else 0, UTC)
 
 
 def touched_partitions(table: Path, after_version: int, version: int) -> list[Partition] | None:

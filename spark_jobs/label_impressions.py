@@ -6,34 +6,24 @@ from datetime import UTC, datetime
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from data_contracts.labels import ATTRIBUTION_WINDOW, LATE_CLICK_ALLOWANCE
 from data_contracts.tables import AD_IMPRESSIONS, CLICKS, LABELS
+from spark_jobs.label_clicks import clicked, matures_at
 from spark_jobs.session import Lake, run_job
 
 
 def labelled(impressions: DataFrame, clicks: DataFrame, as_of: datetime) -> DataFrame:
     """A label an impression known before `as_of`, by the rule of data_contracts.labels.label_state."""
     shown = impressions.where(F.col("received_at") < F.lit(as_of)).select("impression_id", "timestamp", "date")
-    window_end = F.col("timestamp") + F.expr(f"INTERVAL {ATTRIBUTION_WINDOW} SECONDS")
-    matures_at = window_end + F.expr(f"INTERVAL {LATE_CLICK_ALLOWANCE} SECONDS")
-    known = clicks.where("clicked").select(
-        "impression_id", F.col("timestamp").alias("clicked_at"), F.col("received_at").alias("known_at")
-    )
-    counts_as_click = (
-        (F.col("clicked_at") >= F.col("timestamp"))
-        & (F.col("clicked_at") < window_end)
-        & (F.col("known_at") < F.least(F.lit(as_of), matures_at))
-    )
-    clicked = (
-        shown.join(known, on="impression_id", how="inner").where(counts_as_click).select("impression_id").distinct()
-    )
-    marked = shown.join(clicked.withColumn("is_clicked", F.lit(True)), on="impression_id", how="left")
-    state = F.when(F.col("is_clicked"), "clicked").when(matures_at <= F.lit(as_of), "not_clicked").otherwise("pending")
+    known = clicks.where(F.col("received_at") < F.lit(as_of))
+    is_clicked = clicked(shown, known).select("impression_id", F.lit(True).alias("is_clicked"))
+    marked = shown.join(is_clicked, on="impression_id", how="left")
+    is_mature = matures_at() <= F.lit(as_of)
+    state = F.when(F.col("is_clicked"), "clicked").when(is_mature, "not_clicked").otherwise("pending")
     return marked.select(
         "impression_id",
         "timestamp",
         state.alias("state"),
-        matures_at.alias("matures_at"),
+        matures_at().alias("matures_at"),
         F.lit(as_of).alias("as_of"),
         "date",
     )

@@ -2,96 +2,131 @@
 
 import argparse
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import lmdb
+import numpy as np
 from pyspark.sql import functions as F
 
-from data_contracts.features import Count, FeatureSet, feature_set_path, load_feature_set
+from data_contracts.features import Count
+from data_contracts.keys import CONTEXT, default_value, key_columns
+from data_contracts.schema import Table
 from data_contracts.snapshot import (
     META_KEY,
     SnapshotMeta,
-    key_columns,
     make_current,
-    packed_counts,
+    packed_attributes,
     snapshot_file,
     stored_key,
 )
-from data_contracts.tables import COUNT_TILES
+from data_contracts.tables import ADS, COUNT_TILES, USERS
 from spark_jobs.counts import entity_counts
+from spark_jobs.live_features import live_counts
 from spark_jobs.session import Lake, as_of_seconds, run_job
 
+Layout = Mapping[tuple[str, ...], Sequence[Count]]
 KEPT = 2
 """How many snapshots stay: the one in use and the one before it."""
 LARGEST_BYTES = 1 << 36
 
 
 def main(lake: Lake, as_of: datetime, arguments: argparse.Namespace) -> str:
-    """Publish the counts as of `as_of` of every entity seen within the longest window; a later snapshot stays."""
+    """Publish the counts as of `as_of` of every entity seen within the longest window, and what is known of ads and
+    users; a later snapshot stays."""
     seconds = as_of_seconds(as_of)
     newest = max((int(path.stem) for path in lake.settings.snapshots.glob("*.lmdb")), default=0)
     if newest > seconds:
         return "snapshot: already as of a later time"
-    feature_set = load_feature_set(feature_set_path(lake.settings.features.feature_set))
-    entries: dict[bytes, bytes] = {}
-    totals = (0, 0)
-    for keys in feature_set.key_tuples:
-        counts = tuple(count for count in feature_set.counts if count.keys == keys)
-        rows = _rows(lake, seconds, keys, counts)
-        entries |= {stored_key(key_columns(keys), row[0]): packed_counts(row[1:]) for row in rows}
-        totals = totals if any(totals) else _totals(rows, counts)
-    meta = SnapshotMeta(seconds, _layout(feature_set), *totals)
-    _publish(lake.settings.snapshots, meta, entries)
-    return f"snapshot as of {as_of.isoformat()}: {len(entries)} entities, {totals[0]} impressions, {totals[1]} clicks"
+    counts = live_counts(lake.settings)
+    layout = {keys: [c for c in counts if c.keys == keys] for keys in dict.fromkeys(c.keys for c in counts)}
+    prior = _prior(layout)
+    totals = _totals(lake, seconds, prior)
+    names = {key_columns(keys): [count.name for count in own] for keys, own in layout.items()}
+    own_prior = [count.name for count in prior] if prior and prior[0].keys == ("ad_id",) else []
+    meta = SnapshotMeta(seconds, names, *totals, own_prior)
+    held = _publish(lake.settings.snapshots, meta, _entries(lake, seconds, layout))
+    return f"snapshot as of {as_of.isoformat()}: {held} entities, {totals[0]} impressions, {totals[1]} clicks"
 
 
-def _layout(feature_set: FeatureSet) -> dict[str, list[str]]:
-    return {
-        key_columns(keys): [count.name for count in feature_set.counts if count.keys == keys]
-        for keys in feature_set.key_tuples
-    }
+def _entries(lake: Lake, as_of: int, layout: Layout) -> Iterator[list[tuple[bytes, bytes]]]:
+    """Keys and values, a part of the snapshot at a time."""
+    for keys, counts in layout.items():
+        yield _entities(lake, as_of, keys, counts)
+    for name, table, own_id in (("ad", ADS, "ad_id"), ("user", USERS, "user_id")):
+        yield _attributes(lake, as_of, name, table, own_id)
 
 
-def _rows(lake: Lake, as_of: int, keys: tuple[str, ...], counts: tuple[Count, ...]) -> list[tuple[Any, ...]]:
-    tiles = lake.read(COUNT_TILES).where(F.col("keys") == key_columns(keys))
+def _entities(lake: Lake, as_of: int, keys: tuple[str, ...], counts: Sequence[Count]) -> list[tuple[bytes, bytes]]:
+    tiles, at = lake.read(COUNT_TILES), F.unix_seconds("hour")
     longest = max(count.window for count in counts)
-    at = F.unix_seconds("hour")
-    recent = tiles.where((at >= as_of - longest) & (at < as_of)).select("entity").distinct()
-    asked = recent.withColumn("snapshot_at", F.lit(as_of).cast("bigint"))
-    found = entity_counts(asked, tiles, counts).drop("snapshot_at").toArrow()
-    return list(zip(*(column.to_pylist() for column in found.columns), strict=True))
+    recent = tiles.where((F.col("keys") == key_columns(keys)) & (at >= as_of - longest) & (at < as_of))
+    asked = recent.select("entity").distinct().withColumn("snapshot_at", F.lit(as_of).cast("bigint"))
+    found = entity_counts(asked, tiles, counts).toArrow()
+    values = np.stack([found.column(count.name).to_numpy() for count in counts], axis=1).astype("<i8")
+    names = found.column("entity").to_pylist()
+    text = key_columns(keys)
+    return [(stored_key(text, name), row.tobytes()) for name, row in zip(names, values, strict=True)]
 
 
-def _totals(rows: Sequence[tuple[Any, ...]], counts: tuple[Count, ...]) -> tuple[int, int]:
-    """Impressions and clicks of all entities over the longest window that both are counted over: what the prior CTR is
-    made of. (0, 0) when no window is."""
-    place = {(count.event, count.window): number for number, count in enumerate(counts, 1)}
-    shared = [window for event, window in place if event == "clicks" and ("impressions", window) in place]
-    if not shared:
+def _attributes(lake: Lake, as_of: int, name: str, table: Table, own_id: str) -> list[tuple[bytes, bytes]]:
+    """The newest row of each ad or user that was known before `as_of`."""
+    known = lake.read(table).where(F.unix_micros("received_at") < as_of * 1_000_000)
+    columns = [column.name for column in table.event_columns if column.name != own_id]
+    newest = known.groupBy(own_id).agg(F.max_by(F.struct(*columns), "received_at").alias("told"))
+    rows = newest.toArrow().to_pylist(maps_as_pydicts="strict")
+    return [(stored_key(name, row[own_id]), packed_attributes(_by_key(name, row["told"]))) for row in rows]
+
+
+def _by_key(name: str, told: Mapping[str, Any]) -> dict[str, str]:
+    """What was told, by key, without what says no more than its absence."""
+    context = {f"{name}.{CONTEXT}{key}": value for key, value in told["features"].items()}
+    own = {f"{name}.{column}": value for column, value in told.items() if column != "features"}
+    return {key: value for key, value in {**own, **context}.items() if value != default_value(key)}
+
+
+def _prior(layout: Layout) -> tuple[Count, Count] | None:
+    """Impressions and clicks over the longest window that both are counted over: those of ads, where they are counted,
+    else of whatever is. None when nothing counts both."""
+    for keys in sorted(layout, key=lambda keys: keys != ("ad_id",)):
+        windows = {event: {c.window for c in layout[keys] if c.event == event} for event in ("impressions", "clicks")}
+        if shared := windows["impressions"] & windows["clicks"]:
+            return Count(keys, "impressions", max(shared)), Count(keys, "clicks", max(shared))
+    return None
+
+
+def _totals(lake: Lake, as_of: int, prior: tuple[Count, Count] | None) -> tuple[int, int]:
+    """Impressions and clicks of all entities over the window of the prior."""
+    if prior is None:
         return 0, 0
-    impressions, clicks = (sum(row[place[event, max(shared)]] for row in rows) for event in ("impressions", "clicks"))
-    return impressions, clicks
+    at, window = F.unix_seconds("hour"), prior[0].window
+    tiles = lake.read(COUNT_TILES).where(F.col("keys") == key_columns(prior[0].keys))
+    sums = tiles.where((at >= as_of - window) & (at < as_of)).agg(F.sum("impressions"), F.sum("clicks")).collect()[0]
+    return sums[0] or 0, sums[1] or 0
 
 
-def _publish(snapshots: Path, meta: SnapshotMeta, entries: dict[bytes, bytes]) -> None:
+def _publish(snapshots: Path, meta: SnapshotMeta, parts: Iterable[list[tuple[bytes, bytes]]]) -> int:
+    """Writes the snapshot beside the old one and swaps it in; gives the number of its entries."""
     snapshots.mkdir(parents=True, exist_ok=True)
-    file = snapshot_file(snapshots, meta.as_of)
+    file, held = snapshot_file(snapshots, meta.as_of), 0
     for abandoned in snapshots.glob(".*.lmdb.*"):
         abandoned.unlink()
     building = snapshots / f".{file.name}.{os.getpid()}"
     with lmdb.open(str(building), subdir=False, map_size=LARGEST_BYTES, lock=False) as environment:
         with environment.begin(write=True) as transaction:
-            for key in sorted(entries):
-                transaction.put(key, entries[key], append=True)
+            for entries in parts:
+                entries.sort()
+                _, added = transaction.cursor().putmulti(entries)
+                held += added
             transaction.put(META_KEY, meta.packed())
         environment.sync(True)
     building.rename(file)
     make_current(snapshots, file)
     for old in sorted(snapshots.glob("*.lmdb"), key=lambda path: int(path.stem))[:-KEPT]:
         old.unlink()
+    return held
 
 
 if __name__ == "__main__":

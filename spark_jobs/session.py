@@ -17,7 +17,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.connect.client.retries import DefaultPolicy
 from pyspark.sql.streaming import DataStreamWriter
 
-from data_contracts.render import spark_ddl
+from data_contracts.render import CHANGE_FEED, spark_ddl
 from data_contracts.schema import Table
 from data_contracts.sections import parsed_instant
 from data_contracts.settings import ConfigurationError, Settings, load
@@ -45,13 +45,14 @@ class Lake:
     def path(self, table: Table) -> str:
         return str(self.settings.lake / table.name)
 
-    def read(self, table: Table) -> DataFrame:
-        """The table as it is now, with the contract's columns: without rows where it was never written, and null in a
-        column that it does not have yet."""
-        if not versions(self.settings.lake / table.name):
+    def read(self, table: Table, version: int | None = None) -> DataFrame:
+        """The table as it is now, or was at a version, with the contract's columns: without rows where it was never
+        written (version -1), and null in a column that it does not have yet."""
+        if version == -1 or not versions(self.settings.lake / table.name):
             schema = ", ".join(f"`{column.name}` {column.type}" for column in table.columns)
             return self.spark.createDataFrame([], schema)
-        rows = self.spark.read.format("delta").load(self.path(table))
+        reader = self.spark.read.format("delta")
+        rows = (reader if version is None else reader.option("versionAsOf", version)).load(self.path(table))
         known = set(rows.columns)
         return rows.select(
             *(F.col(c.name) if c.name in known else F.lit(None).cast(c.type).alias(c.name) for c in table.columns)
@@ -88,6 +89,11 @@ class Lake:
             writer = rows.select(*table.column_names).write.format("delta").mode("overwrite")
             (writer.option("replaceWhere", where) if where else writer).save(self.path(table))
 
+    def append(self, table: Table, rows: DataFrame) -> None:
+        """Add rows in one commit."""
+        with self.writing(table):
+            rows.select(*table.column_names).write.format("delta").mode("append").save(self.path(table))
+
     @contextmanager
     def _locked(self, table: Table) -> Iterator[TableLock]:
         """Hold one table's lock; what ends in anything but a JobError may have left a statement that runs on."""
@@ -120,7 +126,19 @@ class Lake:
             for change in alterations(self.spark.read.format("delta").load(path).schema, table):
                 self.spark.sql(f"ALTER TABLE delta.`{path}` {change}")
         except ContractChangeError as error:
-            raise JobError(str(error)) from None
+            if not table.derived:
+                raise JobError(str(error)) from None
+            print(f"{error}; {table.name} is made anew", flush=True)
+            self.spark.sql(spark_ddl(table, path, "CREATE OR REPLACE TABLE"))
+        if table.landed:
+            self._feed_changes(path)
+
+    def _feed_changes(self, path: str) -> None:
+        """A table from before there was a feed has one from here on."""
+        present = {row["key"]: row["value"] for row in self.spark.sql(f"SHOW TBLPROPERTIES delta.`{path}`").collect()}
+        if CHANGE_FEED.items() - present.items():
+            pairs = ", ".join(f"'{key}' = '{value}'" for key, value in CHANGE_FEED.items())
+            self.spark.sql(f"ALTER TABLE delta.`{path}` SET TBLPROPERTIES ({pairs})")
 
 
 def run_job(main: Callable[[Lake, datetime, argparse.Namespace], str], parser: argparse.ArgumentParser) -> None:

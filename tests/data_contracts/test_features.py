@@ -1,5 +1,6 @@
 """Counts by name, the snapshot a moment could have seen, and feature sets loaded from files."""
 
+import math
 import os
 import sys
 from datetime import UTC, datetime, timedelta, timezone
@@ -16,7 +17,6 @@ from data_contracts.features import (
     PUBLISH_DELAY,
     Count,
     FeatureSetError,
-    entity_name,
     feature_set_path,
     load_feature_set,
     snapshot_time,
@@ -42,6 +42,9 @@ def feature_set(folder: Path, body: str, name: str = "mine.py") -> Path:
         (("ad_id", "position"), "impressions", HOUR, "ad_position_impressions_1h"),
         (("user_id",), "clicks", 36 * HOUR, "user_clicks_36h"),
         (("user_id",), "clicks", 24 * HOUR, "user_clicks_1d"),
+        (("user_id", "ad.topic"), "clicks", DAY, "user_topic_clicks_1d"),
+        (("features.section", "user.features.age_band"), "clicks", DAY, "section_age_band_clicks_1d"),
+        ((), "impressions", 6 * HOUR, "all_impressions_6h"),
     ],
 )
 def test_the_name_of_a_count_is_computed_from_it(keys, event, window, name):
@@ -49,10 +52,18 @@ def test_the_name_of_a_count_is_computed_from_it(keys, event, window, name):
 
 
 @pytest.mark.parametrize(
-    ("keys", "window"), [((), DAY), (("ad_id",), 0), (("ad_id",), -DAY), (("ad_id",), HOUR + 1), (("ad_id",), 60)]
+    ("keys", "window", "words"),
+    [
+        (("ad_id",), 0, "a window of whole hours, not 0 s"),
+        (("ad_id",), -DAY, "a window of whole hours"),
+        (("ad_id",), HOUR + 1, "a window of whole hours"),
+        (("ad_id", "ad_id"), DAY, "each key once"),
+        (("ad_id", "user_id"), DAY, "user_id comes first"),
+        (("no_such",), DAY, "no_such is no key"),
+    ],
 )
-def test_a_count_without_keys_or_whole_hours_is_refused(keys, window):
-    with pytest.raises(ValueError, match="a count needs keys and a window of whole hours"):
+def test_a_count_without_whole_hours_or_of_no_keys_is_refused(keys, window, words):
+    with pytest.raises(ValueError, match=words):
         Count(keys, "clicks", window)
 
 
@@ -79,19 +90,6 @@ def test_a_snapshot_is_a_full_hour_already_published_and_the_newest_such(event_t
     as_of = snapshot_time(event_time)
     assert as_of % HOUR == 0
     assert as_of + PUBLISH_DELAY <= event_time < as_of + HOUR + PUBLISH_DELAY
-
-
-def test_an_entity_is_its_values_joined():
-    assert entity_name(["men-14", "3"]) == "men-14|3"
-    assert entity_name(["a|b", "c\\"]) == "a\\|b|c\\\\"
-
-
-values = st.lists(st.text(alphabet="a|\\ b"), min_size=1, max_size=4)
-
-
-@given(values, values)
-def test_two_entities_never_share_a_name(one, other):
-    assert (entity_name(one) == entity_name(other)) == (one == other)
 
 
 def test_a_training_set_is_named_by_definitions_and_as_of_in_utc():
@@ -196,15 +194,21 @@ def test_the_hash_is_of_the_files_bytes(tmp_path):
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        pytest.param("def ctr(ad_clicks_2d): return 1.0\n", "ctr(ad_clicks_2d): no request field, count or", id="name"),
+        pytest.param(
+            "def ctr(ad_clicks_2d): return 1.0\n", "ctr(ad_clicks_2d): no request field, number, count or", id="name"
+        ),
         pytest.param("def ctr(later): return 1\ndef later(position): return 1\n", "ctr(later): no request", id="order"),
         pytest.param("", "defines no feature function", id="nothing"),
         pytest.param("def broken(:\n", "mine.py: ", id="syntax"),
         pytest.param("import no_such_module_anywhere\n", "No module named 'no_such_module_anywhere'", id="import"),
         pytest.param("COUNTS = ()\ndef slot(position): return 1\n", "COUNTS must be a tuple of Count", id="no counts"),
         pytest.param("COUNTS = ('ad',)\ndef slot(position): return 1\n", "COUNTS must be a tuple", id="not counts"),
-        pytest.param("COUNTS += COUNTS[:1]\ndef slot(position): return 1\n", "holds a count twice", id="twice"),
-        pytest.param("Count((), 'clicks', DAY)\n", "a count needs keys and a window", id="count"),
+        pytest.param(
+            "COUNTS += COUNTS[:1]\ndef slot(position): return 1\n",
+            "hold two inputs of one name: ad_clicks_1d",
+            id="twice",
+        ),
+        pytest.param("Count((), 'clicks', 60)\n", "a count needs a window of whole", id="count"),
     ],
 )
 def test_a_feature_set_that_cannot_be_used_says_which_file_function_and_parameter(tmp_path, body, message):
@@ -253,3 +257,32 @@ def test_a_feature_set_says_in_which_direction_a_feature_may_move_the_score(tmp_
 def test_a_direction_of_no_feature_or_both_directions_of_one_are_refused(tmp_path, body, words):
     with pytest.raises(FeatureSetError, match=words):
         load_feature_set(feature_set(tmp_path, body))
+
+
+def test_numbers_of_the_request_or_the_catalogue_are_inputs_and_nan_where_they_are_not(tmp_path):
+    body = "NUMBERS = ('features.bid', 'ad.features.price')\ndef dear(bid, price):\n    return bid * price\n"
+    loaded = load_feature_set(feature_set(tmp_path, body))
+    assert loaded.input_names == ("position", "timestamp", "bid", "price", "ad_clicks_1d", "ad_impressions_1d")
+    assert loaded.row({"position": 1, "timestamp": 0, "bid": 2.5, "price": 4}) == [10.0]
+    (absent,) = loaded.row({"position": 1, "timestamp": 0, "bid": 2.5})
+    assert math.isnan(absent)
+    assert loaded.input_row({"position": 1, "timestamp": 0, "price": 4, "bid": 2, "ad_clicks_1d": 3}) == [
+        1,
+        0,
+        2,
+        4,
+        3,
+        0,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("numbers", "words"),
+    [
+        ("('weather',)", "NUMBERS: weather is no key"),
+        ("('features.ad_clicks_1d',)", "two inputs of one name: ad_clicks_1d"),
+    ],
+)
+def test_a_number_that_is_none_or_has_the_name_of_another_input_is_refused(tmp_path, numbers, words):
+    with pytest.raises(FeatureSetError, match=words):
+        load_feature_set(feature_set(tmp_path, f"NUMBERS = {numbers}\ndef slot(position):\n    return position\n"))

@@ -26,7 +26,7 @@ ARROW_TYPES = {
     "BOOLEAN": pa.bool_(),
     "MAP<STRING,STRING>": pa.map_(pa.string(), pa.string()),
     "MAP<STRING,DOUBLE>": pa.map_(pa.string(), pa.float64()),
-    "ARRAY<DOUBLE>": pa.list_(pa.float64()),
+    "ARRAY<FLOAT>": pa.list_(pa.float32()),
 }
 CLICKED_AT = datetime(2019, 11, 30, 23, 59, 59, 123456, tzinfo=UTC)
 A_CLICK = {

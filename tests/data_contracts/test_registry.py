@@ -14,7 +14,7 @@ import pytest
 import requests
 from mlflow import MlflowClient
 
-from data_contracts import registry
+from data_contracts import mlflow_client, registry
 from data_contracts.model_versions import Verdict
 from data_contracts.registry import ApprovalNeededError, NotPromotableError, RegistryError
 from data_contracts.settings import Settings
@@ -185,7 +185,7 @@ def test_an_mlflow_that_is_ill_is_asked_twice_and_no_more(settings: Settings, mo
         def log_message(self, *_: object) -> None:
             pass
 
-    for name in ("MLFLOW_TRACKING_URI", *registry.PATIENCE):
+    for name in ("MLFLOW_TRACKING_URI", *mlflow_client.PATIENCE):
         monkeypatch.delenv(name, raising=False)
     with HTTPServer(("127.0.0.1", 0), Ill) as server:
         Thread(target=server.serve_forever, daemon=True).start()

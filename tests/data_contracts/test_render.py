@@ -163,7 +163,7 @@ def test_every_row_of_the_page_has_three_cells():
 def test_the_page_states_the_rules_of_a_column():
     page = docs_markdown()
     assert "| `position` | INT | slot on the page, 1 is the best (may be null; 1 to 1000) |" in page
-    assert "| `impressions` | BIGINT | impressions of the hour (at least 0) |" in page
+    assert "| `files` | BIGINT | Parquet files of that version (at least 0) |" in page
     assert (
         "| `consent` | STRING | may the user's history be used "
         "(`unknown` when not stated; one of `granted`, `denied`, `unknown`) |"

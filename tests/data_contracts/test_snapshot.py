@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from data_contracts.snapshot import (
     SnapshotMeta,
     entity_key,
-    key_columns,
     make_current,
     packed_counts,
     snapshot_file,
@@ -18,12 +17,12 @@ from data_contracts.snapshot import (
     unpacked_counts,
 )
 
-META = SnapshotMeta(1_575_154_800, {"ad_id": ["ad_clicks_1d"], "ad_id|position": []}, 60_000, 287)
+LAYOUT = {"ad_id": ["ad_impressions_1d", "ad_clicks_1d"], "ad_id|position": []}
+META = SnapshotMeta(1_575_154_800, LAYOUT, 60_000, 287, ["ad_impressions_1d", "ad_clicks_1d"])
 int64 = st.integers(-(2**63), 2**63 - 1)
 
 
 def test_keys_are_columns_a_zero_byte_and_the_entity():
-    assert key_columns(("ad_id", "position")) == "ad_id|position"
     assert entity_key("ad_id|position", ["men|14", "3"]) == b"ad_id|position\0men\\|14|3"
     assert stored_key("ad_id", "m\u00e9n") == b"ad_id\0m\xc3\xa9n"
 

@@ -111,7 +111,7 @@ def write_impressions(settings: Settings, rows: Sequence[Mapping[str, Any]]) -> 
 
 
 def write_training_set(
-    settings: Settings, rows: Sequence[Mapping[str, Any]], as_of: datetime, kind: str = "double"
+    settings: Settings, rows: Sequence[Mapping[str, Any]], as_of: datetime, kind: str = "float"
 ) -> None:
     definitions = feature_set()
     inputs: list[Mapping[str, float]] = [row["inputs"] for row in rows]

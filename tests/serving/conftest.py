@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import httpx
@@ -20,7 +21,16 @@ import uvicorn
 
 from data_contracts.landing import parsed_line
 from data_contracts.settings import Settings, load
-from data_contracts.snapshot import META_KEY, SnapshotMeta, entity_key, make_current, packed_counts, snapshot_file
+from data_contracts.snapshot import (
+    META_KEY,
+    SnapshotMeta,
+    entity_key,
+    make_current,
+    packed_attributes,
+    packed_counts,
+    snapshot_file,
+    stored_key,
+)
 from serving.__main__ import server_config
 from serving.application import Application
 
@@ -102,6 +112,8 @@ def publish(settings: Settings) -> Callable[..., Path]:
         entities: Mapping[tuple[str, ...], tuple[int, ...]] = ENTITIES,
         layout: Mapping[str, list[str]] = LAYOUT,
         totals: tuple[int, int] = (10_000, 100),
+        prior: tuple[str, ...] = ("ad_impressions_7d", "ad_clicks_7d"),
+        attributes: Mapping[tuple[str, str], Mapping[str, str]] = MappingProxyType({}),
     ) -> Path:
         settings.snapshots.mkdir(parents=True, exist_ok=True)
         building, file = settings.snapshots / "building", snapshot_file(settings.snapshots, as_of)
@@ -109,7 +121,9 @@ def publish(settings: Settings) -> Callable[..., Path]:
             with environment.begin(write=True) as transaction:
                 for (keys, *values), counts in entities.items():
                     transaction.put(entity_key(keys, values), packed_counts(counts))
-                transaction.put(META_KEY, SnapshotMeta(as_of, layout, *totals).packed())
+                for key, known in attributes.items():
+                    transaction.put(stored_key(*key), packed_attributes(known))
+                transaction.put(META_KEY, SnapshotMeta(as_of, layout, *totals, prior).packed())
             environment.sync(True)
         building.rename(file)
         make_current(settings.snapshots, file)

@@ -14,8 +14,8 @@ AT_NOON = datetime(2019, 11, 30, 12, tzinfo=UTC)
 
 
 def ad_counts(snapshot: Snapshot, ad_id: str) -> dict[str, float]:
-    (counts,) = snapshot.counts([lambda column: {"ad_id": ad_id}.get(column, "")])
-    return {name: count for name, count in counts.items() if count}
+    (row,) = snapshot.rows([{"ad_id": ad_id, "user_id": "u"}])
+    return {name: count for name, count in row.counts.items() if count}
 
 
 @pytest.fixture
@@ -24,8 +24,8 @@ def watch(settings: Settings) -> SnapshotWatch:
 
 
 def test_an_entity_never_seen_counts_0_by_every_name(publish: Callable[..., Path]) -> None:
-    (counts,) = Snapshot(publish()).counts([lambda column: "never seen"])
-    assert counts == {
+    (row,) = Snapshot(publish()).rows([{"ad_id": "never seen", "user_id": "never seen"}])
+    assert row.counts == {
         "ad_impressions_7d": 0.0,
         "ad_clicks_7d": 0.0,
         "ad_device_type_impressions_7d": 0.0,
@@ -92,7 +92,8 @@ def test_no_snapshot_is_said_and_the_one_in_use_outlives_its_link(
     shutil.rmtree(settings.snapshots)
     watch.check()
     assert watch.current is not None
-    assert ad_counts(watch.current, "shoes") == {"ad_impressions_7d": 1000.0, "ad_clicks_7d": 50.0}
+    counts = ad_counts(watch.current, "shoes")
+    assert (counts["ad_impressions_7d"], counts["ad_clicks_7d"]) == (1000.0, 50.0)
     assert watch.problem == "no snapshot of the counts is published"
 
 

@@ -30,8 +30,8 @@ def test_what_equals_its_default_or_is_null_is_left_out() -> None:
 
 
 def test_a_column_of_a_type_that_no_request_has_is_refused_at_start() -> None:
-    table = Table("t", "", (Column("scores", "ARRAY<DOUBLE>", ""),), key=("scores",))
-    with pytest.raises(TypeError, match="scores: no request type for ARRAY<DOUBLE>"):
+    table = Table("t", "", (Column("scores", "ARRAY<FLOAT>", ""),), key=("scores",))
+    with pytest.raises(TypeError, match="scores: no request type for ARRAY<FLOAT>"):
         request_type(table)
 
 

@@ -55,7 +55,7 @@ def test_without_a_model_the_prior_is_the_smoothed_ctr_of_the_ad(cold: Callable[
 
 
 def test_a_snapshot_that_does_not_count_ads_by_the_week_gives_all_ads_the_ctr_of_all(cold: Callable[..., Any]) -> None:
-    serving = cold(layout={"user_id": ["user_impressions_1d"]}, entities={})
+    serving = cold(layout={"user_id": ["user_impressions_1d"]}, entities={}, prior=())
     assert serving.predict({"user_id": "u", "ad_id": "shoes"})["probability"] == 0.01
 
 

@@ -1,6 +1,8 @@
+from argparse import Namespace
 from datetime import UTC, datetime, timedelta
 
 import lmdb
+import numpy as np
 import pytest
 
 from data_contracts.features import DAY, Count, feature_set_path, load_feature_set, snapshot_time, training_set_id
@@ -8,6 +10,7 @@ from data_contracts.landing import Event
 from data_contracts.snapshot import META_KEY, SnapshotMeta, entity_key, unpacked_counts
 from data_contracts.tables import TRAINING_SETS
 from spark_jobs import build_training_set, count_events, label_impressions, publish_counts
+from spark_jobs.keyed import snapshot_at
 from spark_jobs.refine_events import refine_batch
 from spark_jobs.session import JobError
 from tests.spark_jobs.conftest import NOON, click, impression
@@ -26,7 +29,7 @@ def prepared(copied_lake, tmp_path_factory, landed):
         for m in (0, 180, 2000)
     ]
     refine_batch(lake, landed(*shown, Event("clicks", NOON + timedelta(minutes=1), click(0))))
-    count_events.main(lake, AS_OF, None)
+    count_events.main(lake, AS_OF, Namespace(anew=False))
     label_impressions.main(lake, AS_OF, None)
     return lake
 
@@ -56,7 +59,7 @@ def test_a_row_without_position_is_taken_for_the_default_one_as_in_serving(prepa
 
 def test_features_are_those_of_the_plain_functions_bit_for_bit(prepared):
     for row in built(prepared).values():
-        assert row["features"] == AD_CTR.row(row["inputs"])
+        assert row["features"] == np.float32(AD_CTR.row(row["inputs"])).tolist()
 
 
 def test_building_it_again_gives_the_same_rows(prepared):
@@ -94,21 +97,23 @@ def test_an_impression_without_position_counts_where_a_request_without_one_looks
         assert unpacked_counts(view.get(entity_key("ad_id|position", ["ad-1", default]))) == (1, 0, 1, 0)
 
 
-def test_the_prior_is_made_of_a_window_that_impressions_and_clicks_share():
-    day, week = (Count(("ad_id",), event, window) for event, window in (("clicks", DAY), ("impressions", 7 * DAY)))
-    both = Count(("ad_id",), "impressions", DAY)
-    assert publish_counts._totals([("ad-1", 2, 100, 40)], (day, week, both)) == (40, 2)
-    assert publish_counts._totals([("ad-1", 2, 100)], (day, week)) == (0, 0)
+def test_the_prior_is_made_of_the_longest_window_that_impressions_and_clicks_of_ads_share():
+    clicks, week = Count(("ad_id",), "clicks", DAY), Count(("ad_id",), "impressions", 7 * DAY)
+    day, other = Count(("ad_id",), "impressions", DAY), Count(("user_id",), "clicks", 7 * DAY)
+    assert publish_counts._prior({("user_id",): [other], ("ad_id",): [clicks, week, day]}) == (day, clicks)
+    assert publish_counts._prior({("ad_id",): [clicks, week]}) is None
+    both = [Count((), event, DAY) for event in ("impressions", "clicks")]
+    assert publish_counts._prior({("ad_id",): [clicks], (): both}) == tuple(both)
 
 
 @pytest.mark.parametrize("microsecond", [-1, 0, 1])
 def test_spark_and_python_agree_on_the_snapshot_at_the_edge_of_its_publishing(spark, microsecond):
     shown = NOON + timedelta(minutes=15, microseconds=microsecond)
-    impressions = spark.createDataFrame(
-        [("i", shown, NOON)], "impression_id STRING, timestamp TIMESTAMP, received_at TIMESTAMP"
+    (row,) = (
+        spark.createDataFrame([(shown,)], "timestamp TIMESTAMP")
+        .select(snapshot_at("timestamp").alias("snapshot_at"))
+        .collect()
     )
-    labels = spark.createDataFrame([("i", NOON, "clicked")], "impression_id STRING, matures_at TIMESTAMP, state STRING")
-    (row,) = build_training_set.mature_impressions(impressions, labels, AS_OF).collect()
     assert row["snapshot_at"] == snapshot_time(shown.timestamp())
     assert row["snapshot_at"] == (NOON - timedelta(hours=1 if microsecond < 0 else 0)).timestamp()
 
@@ -120,10 +125,3 @@ def test_publishing_keeps_the_snapshot_in_use_and_the_one_before_and_never_goes_
     files = sorted(path.name for path in prepared.settings.snapshots.glob("*.lmdb"))
     assert files == [f"{int((NOON + timedelta(hours=hours)).timestamp())}.lmdb" for hours in (6, 7)]
     assert (prepared.settings.snapshots / "current").resolve().name == files[1]
-
-
-def test_tiles_of_later_hours_stay_when_earlier_ones_are_made_again(prepared):
-    before = count_events.main(prepared, AS_OF, None)
-    assert count_events.main(prepared, NOON + timedelta(hours=1), None) == before
-    with pytest.raises(JobError, match="not a full hour"):
-        count_events.main(prepared, NOON + timedelta(minutes=1), None)

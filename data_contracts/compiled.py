@@ -1,0 +1,67 @@
+"""The feature functions as one machine-code function over rows of inputs, for Spark, training and serving alike.
+
+The plain functions stay the definition: they are composed by their signatures and compiled by numba, without any
+arithmetic that is less exact.
+"""
+
+from collections.abc import Callable
+from functools import lru_cache
+from types import FunctionType
+from typing import Any
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from data_contracts.features import FeatureSet, FeatureSetError
+
+Matrix = Callable[[NDArray[np.float64]], NDArray[np.float32]]
+
+
+@lru_cache(maxsize=16)
+def compiled(feature_set: FeatureSet) -> Matrix:
+    """From inputs (rows, input_names) to features (rows, feature_names), as FeatureSet.row gives them in float32.
+
+    Raises FeatureSetError where numba cannot compile a function.
+    """
+    rows = _rows_function(feature_set)
+    width = len(feature_set.features)
+
+    def features(inputs: NDArray[np.float64]) -> NDArray[np.float32]:
+        found = np.empty((len(inputs), width), np.float32)
+        rows(np.ascontiguousarray(inputs, np.float64), found)
+        return found
+
+    return features
+
+
+def _rows_function(feature_set: FeatureSet) -> Any:
+    namespace = _jitted(feature_set)
+    exec(compile(_source(feature_set), f"<rows of {feature_set.name}>", "exec"), namespace)
+    try:
+        return numba.njit("(float64[:, ::1], float32[:, ::1])", nogil=True)(namespace["_rows"])
+    except numba.core.errors.NumbaError as error:
+        reason = str(error).strip().splitlines()
+        raise FeatureSetError(f"{feature_set.path}: numba cannot compile its functions: {reason[0]}") from error
+
+
+def _jitted(feature_set: FeatureSet) -> dict[str, Any]:
+    """The names of the feature set's file, with each of its functions compiled, those they call too."""
+    original = feature_set.features[0].function.__globals__
+    namespace = dict(original)
+    for name, value in original.items():
+        if isinstance(value, FunctionType) and value.__globals__ is original:
+            namespace[name] = numba.njit(nogil=True)(FunctionType(value.__code__, namespace, name, value.__defaults__))
+    return namespace
+
+
+def _source(feature_set: FeatureSet) -> str:
+    """One function that reads a row's inputs, calls each feature in order and writes its result."""
+    places = {name: f"inputs[row, {place}]" for place, name in enumerate(feature_set.input_names)}
+    lines = ["def _rows(inputs, found):", "    for row in range(inputs.shape[0]):"]
+    for place, feature in enumerate(feature_set.features):
+        arguments = ", ".join(places[parameter] for parameter in feature.parameters)
+        lines.append(f"        feature_{place} = {feature.name}({arguments})")
+        lines.append(f"        found[row, {place}] = feature_{place}")
+        places[feature.name] = f"feature_{place}"
+    return "\n".join(lines)

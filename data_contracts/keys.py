@@ -1,0 +1,104 @@
+"""Keys: what impressions are counted by, and how a value of each is found for one impression or request.
+
+A key is a column of ad_impressions (`ad_id`, `device_type`), context that the request carries (`features.section`),
+what is known of the ad (`ad.topic`, `ad.features.brand`: table ads) or what the user declared
+(`user.features.age_band`: table users). What is known of ads and users is taken as of the snapshot that serving could
+have held.
+"""
+
+import math
+import re
+from collections.abc import Iterable, Mapping
+
+from data_contracts.landed_tables import AD_IMPRESSIONS, ADS, USERS
+from data_contracts.schema import Table
+
+CONTEXT = "features."
+CATALOGS: Mapping[str, Table] = {"ad.": ADS, "user.": USERS}
+COLUMNS = (
+    "user_id", "ad_id", "campaign_id", "advertiser_id", "device_type", "location", "position", "experiment", "variant",
+    "consent", "user_agent_class",
+)  # fmt: skip
+"""The columns of ad_impressions that may be keys."""
+TOLD_ELSEWHERE = {"campaign_id": "ad.campaign_id", "advertiser_id": "ad.advertiser_id", "consent": "user.consent"}
+"""Where a column is looked for that an impression or request does not state."""
+ALL = "all"
+USER = "user_id"
+DENIED = "denied"
+
+NUMBER = r"[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]+)?"
+"""The texts that are numbers, whole."""
+
+DEFAULTS = {
+    prefix + column.name: column.default
+    for prefix, table in {"": AD_IMPRESSIONS, **CATALOGS}.items()
+    for column in table.columns
+    if column.default is not None
+}
+
+
+def check_key(key: str) -> None:
+    """Raises ValueError when `key` is none."""
+    if not key_name(key).isidentifier():
+        raise ValueError(f"{key} is no key: the end of its name must do as the name of a parameter")
+    for prefix, table in CATALOGS.items():
+        if key.startswith(prefix):
+            name = key.removeprefix(prefix)
+            known = [column.name for column in table.event_columns if column.type == "STRING"]
+            if name in known or (name.startswith(CONTEXT) and name != CONTEXT):
+                return
+            raise ValueError(f"{key} is no key: {table.name} has {', '.join(known)} and {CONTEXT}NAME")
+    if key not in COLUMNS and not (key.startswith(CONTEXT) and key != CONTEXT):
+        raise ValueError(f"{key} is no key: it is one of {', '.join(COLUMNS)}, or features.NAME, ad.NAME, user.NAME")
+
+
+def default_value(key: str) -> str:
+    """What an impression that states no value of `key` is counted under."""
+    return DEFAULTS.get(key) or ""
+
+
+def key_name(key: str) -> str:
+    """A key in the name of a count: ad_id is `ad`, user.features.age_band is `age_band`."""
+    return key.rpartition(".")[2].removesuffix("_id")
+
+
+def key_value(key: str, stated: Mapping[str, str], ad: Mapping[str, str], user: Mapping[str, str]) -> str | None:
+    """The value of `key`, given what was stated and what is known of the ad and of the user, each by key; None for the
+    id of a user who denies consent: such a user has no history. What such a user declared is not known either."""
+    is_personal = key == USER or (key.startswith("user.") and key != "user.consent")
+    if is_personal and key_value("consent", stated, ad, user) == DENIED:
+        return None if key == USER else default_value(key)
+    if key.startswith("ad."):
+        return ad.get(key, default_value(key))
+    if key.startswith("user."):
+        return user.get(key, default_value(key))
+    value = stated.get(key, default_value(key))
+    if key in TOLD_ELSEWHERE and value == default_value(key):
+        return (user if key == "consent" else ad).get(TOLD_ELSEWHERE[key], value)
+    return value
+
+
+def number(text: str) -> float:
+    """The number that a value states; true is 1 and false is 0, and what is none, or not finite, is NaN."""
+    if text in ("true", "false"):
+        return float(text == "true")
+    value = float(text) if re.fullmatch(NUMBER, text) else math.nan
+    return value if math.isfinite(value) else math.nan
+
+
+def entity_name(values: Iterable[str | None]) -> str | None:
+    """The values of an entity's keys as one text, unambiguous whatever they hold; None when one of them is None."""
+    listed = list(values)
+    if None in listed:
+        return None
+    return "|".join(value.replace("\\", "\\\\").replace("|", "\\|") for value in listed if value is not None)
+
+
+def key_columns(keys: Iterable[str]) -> str:
+    """Keys as one text, as in count_tiles.keys; `all` without any."""
+    return "|".join(keys) or ALL
+
+
+def key_tuple(text: str) -> tuple[str, ...]:
+    """The keys of such a text."""
+    return () if text == ALL else tuple(text.split("|"))

@@ -1,0 +1,91 @@
+"""What came to tables since a version of each: the change data feed of Delta, and which impressions it concerns."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from data_contracts.labels import ATTRIBUTION_WINDOW
+from data_contracts.schema import Table
+from data_contracts.tables import AD_IMPRESSIONS, ADS, CLICKS, USERS
+from spark_jobs.delta_log import committed_at, versions
+from spark_jobs.keyed import snapshot_at
+from spark_jobs.session import Lake
+
+SOURCES = (AD_IMPRESSIONS, CLICKS, ADS, USERS)
+"""The tables that decide what is counted."""
+Versions = Mapping[str, int]
+"""Version of each source, by table name; -1 for one that was never written."""
+
+
+@dataclass(frozen=True)
+class Touched:
+    """Impressions (impression_id) whose part in the counts may have changed; none was shown before `since`."""
+
+    ids: DataFrame
+    since: datetime
+
+    def of(self, rows: DataFrame) -> DataFrame:
+        """Those `rows` of impressions or clicks that are about them: nobody clicks before the ad is shown."""
+        recent = rows.where(F.col("date") >= F.lit(self.since.date()))
+        return recent.join(self.ids, on="impression_id", how="left_semi")
+
+
+def source_versions(lake: Lake) -> dict[str, int]:
+    """The sources as they are now."""
+    return {table.name: max(versions(lake.settings.lake / table.name), default=-1) for table in SOURCES}
+
+
+def is_followable(lake: Lake, after: Versions) -> bool:
+    """Are the commits since `after` still there, and the files as they were then? Deleted files go after
+    retention.vacuum_hours."""
+    oldest = datetime.now(UTC) - timedelta(hours=lake.settings.retention.vacuum_hours - 1)
+    for table in SOURCES:
+        path, version = lake.settings.lake / table.name, after[table.name]
+        held = versions(path)
+        later = [each for each in held if each > version]
+        if version > max(held, default=-1):
+            return False
+        if later and (later[0] != version + 1 or committed_at(path, later[0]) < oldest):
+            return False
+    return True
+
+
+def touched(lake: Lake, after: Versions, until: Versions) -> Touched | None:
+    """What the changes of the sources after one version, up to another, concern; None when nothing."""
+    shown = _changed(lake, AD_IMPRESSIONS, after, until)
+    clicks = _changed(lake, CLICKS, after, until)
+    parts = [shown.select("impression_id", "timestamp")]
+    window = F.expr(f"INTERVAL {ATTRIBUTION_WINDOW} SECONDS")
+    parts.append(clicks.select("impression_id", (F.col("timestamp") - window).alias("timestamp")))
+    for table, key in ((ADS, "ad_id"), (USERS, "user_id")):
+        if after[table.name] < until[table.name] and after[AD_IMPRESSIONS.name] >= 0:
+            parts.append(_concerned(lake, table, key, after, until))
+    whole = parts[0]
+    for part in parts[1:]:
+        whole = whole.unionByName(part)
+    ids = whole.groupBy("impression_id").agg(F.min("timestamp").alias("timestamp")).localCheckpoint()
+    since = ids.agg(F.min("timestamp")).collect()[0][0]
+    return Touched(ids.select("impression_id"), since) if since is not None else None
+
+
+def _concerned(lake: Lake, table: Table, key: str, after: Versions, until: Versions) -> DataFrame:
+    """Impressions that were there before, and about which a catalogue now says something else: its row came late."""
+    told = _changed(lake, table, after, until).groupBy(key).agg(F.min("received_at").alias("told_at"))
+    first = told.agg(F.min("told_at")).collect()[0][0]
+    shown = lake.read(AD_IMPRESSIONS, after[AD_IMPRESSIONS.name])
+    if first is not None:
+        shown = shown.where((F.col("date") >= F.lit(first.date())) & (F.col("timestamp") > F.lit(first)))
+    seen_later = snapshot_at("timestamp") * 1_000_000 > F.unix_micros("told_at")
+    return shown.join(told, on=key, how="inner").where(seen_later).select("impression_id", "timestamp")
+
+
+def _changed(lake: Lake, table: Table, after: Versions, until: Versions) -> DataFrame:
+    """Every row that came, went or changed, before and after."""
+    if after[table.name] == until[table.name]:
+        return lake.read(table, -1)
+    feed = lake.spark.read.format("delta").option("readChangeFeed", "true")
+    between = feed.option("startingVersion", after[table.name] + 1).option("endingVersion", until[table.name])
+    return between.load(lake.path(table))

@@ -1,0 +1,50 @@
+"""Mature impressions with their labels, keys and counts: what training sets and holdouts are made of."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from data_contracts.features import Count, FeatureSet
+from data_contracts.keys import key_name
+from data_contracts.tables import AD_IMPRESSIONS, ADS, COUNT_TILES, LABELS, USERS
+from spark_jobs.counts import with_counts
+from spark_jobs.keyed import keyed, number
+from spark_jobs.session import JobError, Lake
+
+OWN = ("impression_id", "user_id", "timestamp", "position")
+
+
+def mature_impressions(impressions: DataFrame, labels: DataFrame, as_of: datetime) -> DataFrame:
+    """Impressions whose label may be believed at `as_of`, with `clicked` (0 or 1).
+
+    Rows are chosen by when they mature, never by their state.
+    """
+    mature = labels.where(F.col("matures_at") <= F.lit(as_of)).select(
+        "impression_id", (F.col("state") == "clicked").cast("int").alias("clicked")
+    )
+    return impressions.where(F.col("received_at") < F.lit(as_of)).join(mature, on="impression_id", how="inner")
+
+
+def labelled_rows(
+    lake: Lake, as_of: datetime, counts: Sequence[Count], numbers: Sequence[str], shown: str = "true"
+) -> DataFrame:
+    """impression_id, user_id, timestamp, snapshot_at (epoch seconds), clicked, and every input by name, of the mature
+    impressions that the SQL condition `shown` lets through. Raises JobError when labels are not made as of then."""
+    labels = lake.read(LABELS)
+    labelled_until = labels.agg(F.max(F.unix_seconds("as_of"))).collect()[0][0]
+    if labelled_until is None or labelled_until < as_of.timestamp():
+        raise JobError(f"labels are not yet made as of {as_of.isoformat()}; run label_impressions first")
+    mature = mature_impressions(lake.read(AD_IMPRESSIONS).where(shown), labels, as_of)
+    keys = {*numbers, *(key for count in counts for key in count.keys)}
+    known = keyed(mature, lake.read(ADS), lake.read(USERS), keys, lake.settings.serving.default_position)
+    given = [number(key).alias(key_name(key)) for key in numbers]
+    narrow = known.select(*OWN, "snapshot_at", "clicked", "keys", *given)
+    return with_counts(narrow, lake.read(COUNT_TILES), counts).drop("keys")
+
+
+def inputs_of(feature_set: FeatureSet) -> list[Column]:
+    """The columns of labelled rows that are the inputs of a feature set, in order, as DOUBLE."""
+    fields = {"position": F.col("position"), "timestamp": F.unix_micros("timestamp") / F.lit(1e6)}
+    return [fields.get(name, F.col(name)).cast("double") for name in feature_set.input_names]
