@@ -1,5 +1,6 @@
 """The sections of conf/*.toml: what an operator may tune, and which values make sense."""
 
+import math
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -96,21 +97,40 @@ class Features:
 
 @dataclass(frozen=True)
 class Training:
-    """Sizes of the time slices (newest last: train, early stopping, calibration, holdout), XGBoost's knobs, and between
-    which ratios to their recent history clicks must come in for anything to be trained."""
+    """Sizes of the time slices (newest last: train, early stopping, calibration, holdout), which share of the train
+    slice's non-clicks is learnt from, XGBoost's knobs, and between which ratios to their recent history clicks must
+    come in for anything to be trained."""
 
     early_stopping_hours: int
     calibration_hours: int
     holdout_hours: int
+    keep_rate: float
     rounds: int
     early_stopping_rounds: int
     max_depth: int
     learning_rate: float
     min_child_weight: float
     subsample: float
+    colsample_bytree: float
+    reg_lambda: float
     seed: int
     least_click_ratio: float
     most_click_ratio: float
+
+    def __post_init__(self) -> None:
+        counts = ("early_stopping_hours", "calibration_hours", "holdout_hours", "rounds", "early_stopping_rounds")
+        for name in (*counts, "max_depth"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}, not at least 1")
+        for name in ("keep_rate", "learning_rate", "subsample", "colsample_bytree"):
+            if not 0 < getattr(self, name) <= 1:
+                raise ValueError(f"{name} is {getattr(self, name)}, not above 0 and at most 1")
+        for name in ("min_child_weight", "reg_lambda", "seed"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ValueError(f"{name} is {getattr(self, name)}, not a finite number of at least 0")
+        if not 0 <= self.least_click_ratio < self.most_click_ratio:
+            ratios = f"{self.least_click_ratio} and {self.most_click_ratio}"
+            raise ValueError(f"least_click_ratio and most_click_ratio are {ratios}, not 0 or more and in that order")
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ import xgboost
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
 from numpy.typing import NDArray
 
-from data_contracts.calibration import Calibration
+from data_contracts.calibration import calibration_from
 from data_contracts.compiled import compiled
 from data_contracts.features import REQUEST_FIELDS, FeatureSet, load_feature_set
 
@@ -29,7 +29,7 @@ class CtrModel(PythonModel):
         """Artifacts: `booster` (XGBoost UBJ, the best iteration's trees only), `calibration` (JSON), `feature_set`."""
         self.feature_set = load_feature_set(Path(context.artifacts["feature_set"]))
         self._features = compiled(self.feature_set)
-        self._calibration = Calibration(**json.loads(Path(context.artifacts["calibration"]).read_text()))
+        self._calibration = calibration_from(json.loads(Path(context.artifacts["calibration"]).read_text()))
         # One thread: a request is a slate of few rows, and waking a pool costs more than scoring them.
         self._booster = xgboost.Booster({"nthread": 1}, model_file=context.artifacts["booster"])
 
@@ -41,7 +41,7 @@ class CtrModel(PythonModel):
 
     def _scored(self, inputs: NDArray[np.float64]) -> list[float]:
         margins = self._booster.inplace_predict(self._features(inputs), predict_type="margin")
-        return [self._calibration.probability(margin) for margin in margins.tolist()]
+        return self._calibration.probabilities(margins.tolist())
 
     def predict(
         self, context: PythonModelContext, model_input: pd.DataFrame, params: dict[str, Any] | None = None

@@ -1,7 +1,9 @@
 """Why a prediction was what it was: the same model version on the logged inputs, feature by feature.
 
-The contributions are SHAP values of the trees (Lundberg et al. 2020, by XGBoost's pred_contribs), carried through the
-calibration: on the scale of log-odds, base and contributions add up to the calibrated probability.
+The contributions are SHAP values of the trees (Lundberg et al. 2020, by XGBoost's pred_contribs). Platt's calibration
+is a straight line, so they are carried through it: on the scale of log-odds, base and contributions add up to the
+calibrated probability. The other kinds are curved, and no share of a curve is any one feature's: there contributions
+stay on the scale of the margin, before calibration, and add up to that.
 """
 
 import contextlib
@@ -19,7 +21,7 @@ import xgboost
 from mlflow.models import Model
 
 from data_contracts import registry
-from data_contracts.calibration import Calibration
+from data_contracts.calibration import Platt, calibration_from
 from data_contracts.features import load_feature_set
 from data_contracts.lake import open_lake
 from data_contracts.model_versions import RegisteredVersion
@@ -31,6 +33,8 @@ from ml.trees import margins
 PRIOR = "prior"
 VERSION_OF = "data_version."
 """Begins the names of the run's parameters that hold table versions."""
+MARGIN = Platt(slope=1.0, intercept=0.0)
+"""Leaves contributions on the scale of the margin."""
 
 
 class ExplanationError(ValueError):
@@ -39,12 +43,14 @@ class ExplanationError(ValueError):
 
 @dataclass(frozen=True)
 class Contribution:
-    """What one feature did: `log_odds` is what it adds to the log-odds of a click, against an average row."""
+    """What one feature did: `log_odds` is what it adds to the log-odds of a click, against an average row. Where not
+    `is_calibrated` these are the margin's, before calibration."""
 
     feature: str
     about: str
     value: float
     log_odds: float
+    is_calibrated: bool = True
 
     @property
     def words(self) -> str:
@@ -52,13 +58,15 @@ class Contribution:
         change = math.expm1(self.log_odds)
         if abs(change) < 0.0005:
             return "makes no difference"
-        return f"{'raises' if change > 0 else 'lowers'} the odds by {abs(change):.1%}"
+        scale = "" if self.is_calibrated else " before calibration"
+        return f"{'raises' if change > 0 else 'lowers'} the odds{scale} by {abs(change):.1%}"
 
 
 @dataclass(frozen=True)
 class Explanation:
     """A row of model_predictions, and where a model answered: its version, the log-odds of an average row, what each
-    feature adds (the greatest first), and the probability computed again from the logged inputs."""
+    feature adds (the greatest first), and the probability computed again from the logged inputs. `base` is on the scale
+    of the contributions."""
 
     prediction: Mapping[str, Any]
     version: RegisteredVersion | None = None
@@ -93,15 +101,15 @@ def explained(settings: Settings, prediction_id: str) -> Explanation:
         )
     row = np.array([model.feature_set.row(found["features"])], dtype=np.float32)
     *added, bias = model.trees.predict(xgboost.DMatrix(row), pred_contribs=True)[0].astype(float).tolist()
-    slope = model.calibration.slope
+    scale = model.calibration if isinstance(model.calibration, Platt) else MARGIN
     contributions = [
-        Contribution(feature.name, feature.about, value, slope * log_odds)
+        Contribution(feature.name, feature.about, value, scale.slope * log_odds, scale is not MARGIN)
         for feature, value, log_odds in zip(model.feature_set.features, row[0].tolist(), added, strict=True)
     ]
     return Explanation(
         found,
         version,
-        slope * bias + model.calibration.intercept,
+        scale.slope * bias + scale.intercept,
         tuple(sorted(contributions, key=lambda each: -abs(each.log_odds))),
         model.calibration.probability(float(margins(model.trees, row)[0])),
     )
@@ -142,5 +150,5 @@ def _loaded(version: RegisteredVersion) -> FittedModel:
         return FittedModel(
             load_feature_set(paths["feature_set"]),
             xgboost.Booster({"nthread": 1}, model_file=str(paths["booster"])),
-            Calibration(**json.loads(paths["calibration"].read_text())),
+            calibration_from(json.loads(paths["calibration"].read_text())),
         )

@@ -1,6 +1,5 @@
 """Writes one training down: an MLflow run with its evidence, metrics and artifacts, and a registered version."""
 
-import csv
 import json
 import subprocess
 import tempfile
@@ -19,29 +18,30 @@ from mlflow.types import ColSpec, DataType, Schema, TensorSpec
 
 from data_contracts.calibration import Calibration
 from data_contracts.features import REQUEST_FIELDS, FeatureSet
-from ml.metrics import Floats, Labels
-from ml.reliability import draw_reliability, reliability_bins
+from ml.calibration_choice import Candidate
 
 MODEL_CODE = Path(__file__).with_name("ctr_model.py")
 BOOSTER_FILE, CALIBRATION_FILE = "model.ubj", "calibration.json"
 REQUIREMENTS = ("mlflow", "xgboost-cpu", "numpy", "numba", "pandas")
+ABOUT = "One training of the model, its evidence and its verdict."
 UNKNOWN_COMMIT = "unknown (not run from a git checkout)"
 
 
 @dataclass(frozen=True)
 class FittedModel:
-    """What scores: the feature definitions, the trees and the calibration."""
+    """What scores: the feature definitions, the trees and the calibration; `candidates` is what that was chosen by."""
 
     feature_set: FeatureSet
     trees: xgboost.Booster
     calibration: Calibration
+    candidates: tuple[Candidate, ...] = ()
 
 
 @contextmanager
-def model_run(experiment: str, name: str) -> Iterator[str]:
+def model_run(experiment: str, name: str, about: str = ABOUT) -> Iterator[str]:
     """A run of `experiment`; gives its id. It is marked as failed when the block raises."""
     mlflow.set_experiment(experiment)
-    with mlflow.start_run(run_name=name, description="One training of the model, its evidence and its verdict.") as run:
+    with mlflow.start_run(run_name=name, description=about) as run:
         yield run.info.run_id
 
 
@@ -74,27 +74,6 @@ def signature(feature_set: FeatureSet) -> ModelSignature:
         ColSpec(DataType.double, name, required=name in REQUEST_FIELDS) for name in feature_set.input_names
     ]
     return ModelSignature(Schema(inputs), Schema([ColSpec(DataType.double, "probability")]))
-
-
-def log_metrics(by_slice: Mapping[str, Mapping[str, float]]) -> None:
-    """Metrics named <slice>_<metric>, and the same as a table, metrics.csv."""
-    mlflow.log_metrics({f"{part}_{name}": value for part, found in by_slice.items() for name, value in found.items()})
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "metrics.csv"
-        with path.open("w", newline="") as file:
-            names = list(next(iter(by_slice.values())))
-            writer = csv.writer(file)
-            writer.writerow(["slice", *names])
-            writer.writerows([part, *(found[name] for name in names)] for part, found in by_slice.items())
-        mlflow.log_artifact(str(path))
-
-
-def log_reliability(labels: Labels, probabilities: Floats, title: str, ratio: float) -> None:
-    """The reliability curve as reliability.png."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "reliability.png"
-        draw_reliability(reliability_bins(labels, probabilities), title, ratio, path)
-        mlflow.log_artifact(str(path))
 
 
 def register(name: str, model_uri: str, tags: Mapping[str, Any]) -> str:

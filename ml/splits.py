@@ -4,14 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from data_contracts.labels import ATTRIBUTION_WINDOW, HOUR, LATE_CLICK_ALLOWANCE
 from data_contracts.sections import Training
 from ml.metrics import Floats, Labels
 
 SLICES = ("train", "stop", "calibration", "holdout")
-Rows = NDArray[np.bool_]
+Rows = slice
+"""Of rows in order of time: a slice of time is a run of rows, which is read without a copy."""
 
 
 class SliceError(ValueError):
@@ -26,7 +26,9 @@ class Slice:
     end: float
 
     def rows(self, timestamps: Floats) -> Rows:
-        return (timestamps >= self.start) & (timestamps < self.end)
+        """Of impressions in order of time, those shown in it."""
+        first, end = np.searchsorted(timestamps, (self.start, self.end))
+        return slice(int(first), int(end))
 
     def __str__(self) -> str:
         start, end = (np.datetime64(int(instant), "s") for instant in (self.start, self.end))
@@ -48,10 +50,11 @@ def time_slices(as_of: float, first: float, training: Training) -> dict[str, Sli
 
 
 def rows_by_slice(timestamps: Floats, labels: Labels, slices: Mapping[str, Slice]) -> dict[str, Rows]:
-    """Which rows each slice holds. Raises SliceError when a slice has no row, no click or nothing but clicks."""
+    """Which rows each slice holds, of rows in order of time. Raises SliceError when a slice has no row, no click or
+    nothing but clicks."""
     found = {name: part.rows(timestamps) for name, part in slices.items()}
     for name, rows in found.items():
-        count, clicks = int(rows.sum()), int(labels[rows].sum())
+        count, clicks = rows.stop - rows.start, int(labels[rows].sum())
         if not count or clicks in (0, count):
             raise SliceError(
                 f"the {name} slice {slices[name]} holds {count} impressions with {clicks} clicks; "

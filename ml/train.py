@@ -2,17 +2,18 @@
 
 Trees are fitted on the oldest slice, stopped on a later one, calibrated on a later one still and measured on the
 newest. The same rows, settings and code give the same model bytes; then the version that is there already becomes the
-challenger again and no new one is made.
+challenger again and no new one is made. --trials looks for better parameters than conf's first, at the stop slice.
 
 The run's parameters hold, as data_version.TABLE, the Delta version of every table that the training set rests on
 (ad_impressions, clicks, labels, count_tiles, training_sets) as seen when training began. The rows were read from that
 version of training_sets; the other tables may have grown since the training set was built from them.
 """
 
+import argparse
 import hashlib
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -23,74 +24,94 @@ from data_contracts import calibration, registry
 from data_contracts.features import FeatureSet, feature_set_path, load_feature_set, training_set_id
 from data_contracts.sections import Training
 from data_contracts.settings import Settings
-from ml.calibrate import fitted_calibration, probabilities
+from ml.calibrate import probabilities
 from ml.command import exit_code, parser
+from ml.fitting import fitted_model
 from ml.join_health import check_join_health
-from ml.metrics import metrics
-from ml.model_run import (
-    FittedModel,
-    git_commit,
-    log_metrics,
-    log_model,
-    log_reliability,
-    model_run,
-    register,
-)
+from ml.metrics import Floats, metrics
+from ml.model_run import FittedModel, git_commit, log_model, model_run, register
+from ml.reports import log_calibration, log_importance, log_metrics, log_reliability, log_table, log_trials
+from ml.search import Trial, searched
+from ml.slice_metrics import metrics_by_slice, slice_values
 from ml.splits import Rows, Slice, rows_by_slice, time_slices
-from ml.training_sets import RESTS_ON, TrainingSet, read_training_set, table_versions
-from ml.trees import fitted_trees, margins, tree_parameters
+from ml.staging import TrainingSet
+from ml.training_sets import RESTS_ON, read_training_set, table_versions
+from ml.trees import margins, matrices, tree_parameters
+
+TRIAL_SECONDS = 600.0
 
 
-def train(settings: Settings, as_of: datetime) -> str:
+@dataclass(frozen=True)
+class Given:
+    """What a training starts from: the rows, which of them each slice holds, and where all that comes from."""
+
+    feature_set: FeatureSet
+    training_set_id: str
+    versions: Mapping[str, int]
+    training_set: TrainingSet
+    slices: Mapping[str, Slice]
+    rows: Mapping[str, Rows]
+
+
+def train(settings: Settings, as_of: datetime, trials: int = 0, trial_seconds: float = TRIAL_SECONDS) -> str:
     """Train, log and register; the new (or found) version is the challenger. Gives a summary for people."""
-    feature_set = load_feature_set(feature_set_path(settings.features.feature_set))
-    name = training_set_id(feature_set.hash, as_of)
-    versions = table_versions(settings, RESTS_ON)
-    training_set = read_training_set(settings, versions, name, feature_set.feature_names)
-    health = check_join_health(settings, versions, as_of)
-    slices = time_slices(as_of.timestamp(), float(training_set.timestamps[0]), settings.training)
-    rows = rows_by_slice(training_set.timestamps, training_set.labels, slices)
-    recipe = training_recipe(training_set, name, settings.training)
+    given = given_rows(settings, as_of)
+    health = check_join_health(settings, given.versions, as_of)
+    training, tried = best_parameters(given, settings.training, trials, trial_seconds)
+    recipe = training_recipe(given.training_set, given.training_set_id, training)
     if found := registry.find_version(settings, "recipe", recipe):
         registry.set_challenger(settings, found.version)
         return (
             f"version {found.version} of {settings.model_name} was trained from these very rows, settings and code "
             f"before; it is the challenger"
         )
-    model = fitted_model(training_set, rows, feature_set, settings.training)
-    scores = probabilities(model.calibration, margins(model.trees, training_set.features))
-    by_slice = {part: metrics(training_set.labels[chosen], scores[chosen]) for part, chosen in rows.items()}
-    tags = {
-        "feature_set_hash": feature_set.hash,
-        "training_set_id": name,
-        "training_set_checksum": training_set.checksum,
-        "as_of": as_of.isoformat(),
-        "trained_through": instant(slices["calibration"].end),
-        "holdout_start": instant(slices["holdout"].start),
-        "holdout_end": instant(slices["holdout"].end),
-        "recipe": recipe,
-        "join_health": health,
-    }
-    with model_run(settings.model_name, name):
-        log_evidence(model, settings.training, slices, versions, tags)
+    model = fitted_model(given.training_set, given.rows, given.feature_set, training)
+    scores = probabilities(model.calibration, margins(model.trees, given.training_set.features))
+    labels = given.training_set.labels
+    by_slice = {part: metrics(labels[chosen], scores[chosen]) for part, chosen in given.rows.items()}
+    tags = tags_of(given, as_of) | {"recipe": recipe, "join_health": health}
+    with model_run(settings.model_name, given.training_set_id):
+        log_evidence(model, training, given, tags)
+        log_trials(tried)
         log_metrics(by_slice)
-        holdout = rows["holdout"]
-        title, ratio = f"{settings.model_name} on the holdout", by_slice["holdout"]["calibration_ratio"]
-        log_reliability(training_set.labels[holdout], scores[holdout], title, ratio)
+        log_holdout(settings, given, model, scores)
         version = register(settings.model_name, log_model(model), tags)
     registry.set_challenger(settings, version)
-    return f"{summary(settings.model_name, version, model, slices, by_slice)}\n{health}"
+    return f"{summary(settings.model_name, version, model, given.slices, by_slice)}\n{health}"
 
 
-def fitted_model(
-    training_set: TrainingSet, rows: Mapping[str, Rows], feature_set: FeatureSet, training: Training
-) -> FittedModel:
-    """Trees from the train and stop rows, calibration from the calibration rows; the holdout is not looked at."""
-    features, labels = training_set.features, training_set.labels
-    train_rows, stop_rows, calibration_rows = rows["train"], rows["stop"], rows["calibration"]
-    trees = fitted_trees(features[train_rows], labels[train_rows], features[stop_rows], labels[stop_rows], training)
-    calibrated = fitted_calibration(margins(trees, features[calibration_rows]), labels[calibration_rows])
-    return FittedModel(feature_set, trees, calibrated)
+def given_rows(settings: Settings, as_of: datetime) -> Given:
+    """The training set as of `as_of` and its slices. Raises TrainingSetError and SliceError."""
+    feature_set = load_feature_set(feature_set_path(settings.features.feature_set))
+    name = training_set_id(feature_set.hash, as_of)
+    versions = table_versions(settings, RESTS_ON)
+    training_set = read_training_set(settings, versions, name, feature_set.feature_names)
+    slices = time_slices(as_of.timestamp(), float(training_set.timestamps[0]), settings.training)
+    rows = rows_by_slice(training_set.timestamps, training_set.labels, slices)
+    return Given(feature_set, name, versions, training_set, slices, rows)
+
+
+def best_parameters(
+    given: Given, training: Training, trials: int, trial_seconds: float
+) -> tuple[Training, tuple[Trial, ...]]:
+    """Conf's parameters, or the best that `trials` trials find, and the trials."""
+    if not trials:
+        return training, ()
+    rows = matrices(given.training_set, given.rows["train"], given.rows["stop"], training.keep_rate)
+    return searched(rows, training, given.feature_set.directions, trials, trial_seconds)
+
+
+def tags_of(given: Given, as_of: datetime) -> dict[str, str]:
+    """What a version says of itself: its rows and what it has seen of them."""
+    return {
+        "feature_set_hash": given.feature_set.hash,
+        "training_set_id": given.training_set_id,
+        "training_set_checksum": given.training_set.checksum,
+        "as_of": as_of.isoformat(),
+        "trained_through": instant(given.slices["calibration"].end),
+        "holdout_start": instant(given.slices["holdout"].start),
+        "holdout_end": instant(given.slices["holdout"].end),
+    }
 
 
 def training_recipe(training_set: TrainingSet, name: str, training: Training) -> str:
@@ -101,19 +122,24 @@ def training_recipe(training_set: TrainingSet, name: str, training: Training) ->
     return digest.hexdigest()
 
 
-def log_evidence(
-    model: FittedModel,
-    training: Training,
-    slices: Mapping[str, Slice],
-    versions: Mapping[str, int],
-    tags: Mapping[str, str],
-) -> None:
+def log_evidence(model: FittedModel, training: Training, given: Given, tags: Mapping[str, str]) -> None:
     """What the model was made from and with, as parameters of the active run."""
-    mlflow.log_params(tree_parameters(training) | asdict(training))
-    mlflow.log_params({"trees": model.trees.num_boosted_rounds(), **model.calibration.as_dict()})
-    mlflow.log_params({f"{part}_slice": str(bounds) for part, bounds in slices.items()})
-    mlflow.log_params({f"data_version.{table}": found for table, found in versions.items()})
+    mlflow.log_params(tree_parameters(training, given.feature_set.directions) | asdict(training))
+    mlflow.log_param("trees", model.trees.num_boosted_rounds())
+    mlflow.log_params({f"{part}_slice": str(bounds) for part, bounds in given.slices.items()})
+    mlflow.log_params({f"data_version.{table}": found for table, found in given.versions.items()})
     mlflow.log_params({"git_commit": git_commit(), **tags})
+    log_calibration(model)
+
+
+def log_holdout(settings: Settings, given: Given, model: FittedModel, scores: Floats) -> None:
+    """How the model does on the holdout, as pictures and tables for people."""
+    rows, title = given.rows["holdout"], f"{settings.model_name} on the holdout"
+    labels = given.training_set.labels[rows]
+    log_reliability(labels, scores[rows], title)
+    log_importance(model, given.training_set.features[rows], title)
+    slices = slice_values(settings, given.versions, given.training_set_id, given.slices["holdout"])
+    log_table("slice_metrics.csv", metrics_by_slice(labels, scores[rows], slices))
 
 
 def instant(seconds: float) -> str:
@@ -138,9 +164,20 @@ def summary(
     return "\n".join(lines)
 
 
+def _count(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 0")
+    return int(text)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    as_of = parser(__doc__).parse_args(arguments).as_of
-    return exit_code(lambda settings: train(settings, as_of))
+    reads = parser(__doc__)
+    reads.add_argument("--trials", type=_count, default=0, metavar="N", help="look for better parameters in N trials")
+    reads.add_argument(
+        "--trial-seconds", type=float, default=TRIAL_SECONDS, metavar="S", help="begin no trial after S seconds of them"
+    )
+    asked = reads.parse_args(arguments)
+    return exit_code(lambda settings: train(settings, asked.as_of, asked.trials, asked.trial_seconds))
 
 
 if __name__ == "__main__":

@@ -1,8 +1,7 @@
 """Reads a training set from the lake, at stated versions of its tables."""
 
 import contextlib
-import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,34 +9,25 @@ import duckdb
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from data_contracts.lake import open_lake
 from data_contracts.render import quoted
 from data_contracts.settings import Settings
 from data_contracts.tables import AD_IMPRESSIONS, CLICKS, COUNT_TILES, LABELS, TRAINING_SETS
-from ml.metrics import Codes, Floats, Labels
+from ml.metrics import Codes, Labels
 from ml.splits import Slice
+from ml.staging import TrainingSet, WidthError, staged, staging_folder
 
 Texts = NDArray[np.object_]
 RESTS_ON = tuple(table.name for table in (AD_IMPRESSIONS, CLICKS, LABELS, COUNT_TILES, TRAINING_SETS))
 """The tables that decide what is in a training set."""
+SORT_MEMORY = "500MB"
+BATCH_ROWS = 50_000
 
 
 class TrainingSetError(ValueError):
     """A training set that is not there or not what was asked for; the message says how to make it."""
-
-
-@dataclass(frozen=True)
-class TrainingSet:
-    """Rows in order of time: features (rows, features), labels, times (epoch seconds); `checksum` is the SHA-256 of all
-    of them and of the impression ids."""
-
-    features: NDArray[np.float32]
-    labels: Labels
-    timestamps: Floats
-    checksum: str
 
 
 @dataclass(frozen=True)
@@ -54,27 +44,33 @@ class Holdout:
 def read_training_set(
     settings: Settings, versions: Mapping[str, int], training_set_id: str, feature_names: Sequence[str]
 ) -> TrainingSet:
-    """All rows of a training set, at the table's version in `versions`.
+    """All rows of a training set, at the table's version in `versions`, staged under conf's home: little of it is held
+    in memory, whatever its size. DuckDB sorts the rows and spills what it cannot hold.
 
     Raises TrainingSetError when it is absent or was built from other features.
     """
-    rows = rows_of(
-        settings,
-        f"SELECT impression_id, epoch_us(timestamp) / 1e6 AS seconds, clicked, features "
+    query = (
+        f"SELECT impression_id, features::FLOAT[] AS features, clicked, epoch_us(timestamp) AS epoch_us "
         f"FROM {pinned(settings, versions, TRAINING_SETS.name)} WHERE training_set_id = ? "
-        f"ORDER BY timestamp, impression_id",
-        [training_set_id],
+        f"ORDER BY timestamp, impression_id"
     )
-    if not len(rows):
+    with staging_folder(settings.home) as folder, _answering(settings) as lake:
+        lake.execute(f"SET temp_directory = {quoted(str(folder))}")
+        lake.execute(f"SET memory_limit = '{SORT_MEMORY}'")
+        lake.execute("SET preserve_insertion_order = false")
+        batches = lake.execute(query, [training_set_id]).to_arrow_reader(BATCH_ROWS)
+        try:
+            found = staged(batches, len(feature_names), folder)
+        except WidthError as error:
+            raise TrainingSetError(
+                f"training set {training_set_id} has rows of {sorted(error.widths)} features, "
+                f"its feature set defines {len(feature_names)}: build it again"
+            ) from None
+    if not len(found.labels):
         raise TrainingSetError(
             f"training_sets holds no row of {training_set_id}; build it with python -m spark_jobs.build_training_set"
         )
-    features = _matrix(rows.column("features"), feature_names, training_set_id)
-    labels, timestamps = _column(rows, "clicked").astype(np.int8), _column(rows, "seconds")
-    checksum = hashlib.sha256("\n".join(_column(rows, "impression_id")).encode())
-    for column in (features, labels, timestamps):
-        checksum.update(column.tobytes())
-    return TrainingSet(features, labels, timestamps, checksum.hexdigest())
+    return found
 
 
 def read_holdout(
@@ -138,9 +134,15 @@ def pinned(settings: Settings, versions: Mapping[str, int], table: str) -> str:
 
 def rows_of(settings: Settings, query: str, parameters: Sequence[object]) -> pa.Table:
     """What DuckDB answers. Raises TrainingSetError when the lake cannot be read."""
+    with _answering(settings) as lake:
+        return lake.execute(query, parameters).to_arrow_table()
+
+
+@contextlib.contextmanager
+def _answering(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
     try:
         with contextlib.closing(open_lake(settings)) as lake:
-            return lake.execute(query, parameters).to_arrow_table()
+            yield lake
     except duckdb.Error as error:
         raise TrainingSetError(f"the lake cannot be read: {str(error).splitlines()[0]}") from error
 
@@ -148,17 +150,6 @@ def rows_of(settings: Settings, query: str, parameters: Sequence[object]) -> pa.
 def _column(rows: pa.Table, name: str) -> NDArray[Any]:
     values: NDArray[Any] = rows.column(name).to_numpy()
     return values
-
-
-def _matrix(lists: pa.ChunkedArray, feature_names: Sequence[str], training_set_id: str) -> NDArray[np.float32]:
-    widths = set(pc.list_value_length(lists).unique().to_pylist())
-    if widths != {len(feature_names)}:
-        raise TrainingSetError(
-            f"training set {training_set_id} has rows of {sorted(widths)} features, "
-            f"its feature set defines {len(feature_names)}: build it again"
-        )
-    values: NDArray[np.float64] = lists.combine_chunks().flatten().to_numpy()
-    return values.reshape(-1, len(feature_names)).astype(np.float32)
 
 
 def _codes(values: Texts) -> Codes:

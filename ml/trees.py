@@ -1,5 +1,7 @@
-"""Fits the gradient-boosted trees."""
+"""Fits the gradient-boosted trees, from rows that are read in batches."""
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -7,14 +9,67 @@ import xgboost
 from numpy.typing import NDArray
 
 from data_contracts.sections import Training
-from ml.metrics import Floats, Labels
+from ml.metrics import Floats
+from ml.sampling import is_kept, sampled_offset
+from ml.splits import Rows, SliceError
+from ml.staging import TrainingSet
 
 THREADS = 2
 """A constant, not the machine's number of cores: sums in another order give other bits."""
+BATCH_ROWS = 65_536
+"""Read at once. A constant too: XGBoost's bins depend on it."""
 
 
-def tree_parameters(training: Training) -> dict[str, Any]:
-    """XGBoost's parameters, all that are not its defaults."""
+@dataclass(frozen=True)
+class Matrices:
+    """What trees are fitted from: binned train rows, sampled where keep_rate says so, and the later `stop` rows, all of
+    them. `base_rate` is the CTR of the train rows before sampling."""
+
+    train: xgboost.QuantileDMatrix
+    stop: xgboost.QuantileDMatrix
+    base_rate: float
+
+
+class _Batches(xgboost.DataIter):
+    """Some rows of a training set, BATCH_ROWS at a time, each with the same base margin where one is given."""
+
+    def __init__(self, training_set: TrainingSet, chosen: NDArray[np.int64], base_margin: float | None) -> None:
+        super().__init__()
+        self._training_set, self._chosen, self._base_margin = training_set, chosen, base_margin
+        self._place = 0
+
+    def next(self, input_data: Callable[..., Any]) -> bool:
+        rows = self._chosen[self._place : self._place + BATCH_ROWS]
+        if not len(rows):
+            return False
+        self._place += len(rows)
+        base = {} if self._base_margin is None else {"base_margin": np.full(len(rows), self._base_margin, np.float32)}
+        input_data(data=self._training_set.features[rows], label=self._training_set.labels[rows], **base)
+        return True
+
+    def reset(self) -> None:
+        self._place = 0
+
+
+def matrices(training_set: TrainingSet, train: Rows, stop: Rows, keep_rate: float) -> Matrices:
+    """The rows to fit and to stop on.
+
+    Sampled rows are given a base margin that is sampled_offset(keep_rate) above the model's own. Their trees are then
+    those of the sampled rows, and what the model says by itself, to the stop rows and to all later ones, is
+    margin + ln(keep_rate): early stopping, serving and SHAP see true log-odds and know nothing of the sampling.
+    """
+    base_rate = float(training_set.labels[train].mean())
+    kept = np.flatnonzero(is_kept(training_set.labels[train], training_set.hashes[train], keep_rate))
+    if training_set.labels[train.start + kept].all():
+        raise SliceError(f"keep_rate {keep_rate:g} leaves no non-click of the train slice (conf [training] keep_rate)")
+    raised = None if keep_rate == 1 else float(np.log(base_rate / (1 - base_rate))) + sampled_offset(keep_rate)
+    fitted = xgboost.QuantileDMatrix(_Batches(training_set, train.start + kept, raised))
+    later = _Batches(training_set, np.arange(stop.start, stop.stop), None)
+    return Matrices(fitted, xgboost.QuantileDMatrix(later, ref=fitted), base_rate)
+
+
+def tree_parameters(training: Training, directions: Sequence[int]) -> dict[str, Any]:
+    """XGBoost's parameters, all that are not its defaults; `directions` of the features as in FeatureSet."""
     return {
         "objective": "binary:logistic",
         "eval_metric": "logloss",
@@ -23,26 +78,21 @@ def tree_parameters(training: Training) -> dict[str, Any]:
         "learning_rate": training.learning_rate,
         "min_child_weight": training.min_child_weight,
         "subsample": training.subsample,
+        "colsample_bytree": training.colsample_bytree,
+        "reg_lambda": training.reg_lambda,
+        "monotone_constraints": f"({','.join(map(str, directions))})",
         "seed": training.seed,
         "nthread": THREADS,
     }
 
 
-def fitted_trees(
-    features: NDArray[np.float32],
-    labels: Labels,
-    stop_features: NDArray[np.float32],
-    stop_labels: Labels,
-    training: Training,
-) -> xgboost.Booster:
-    """The trees up to the iteration of least log loss on the later `stop` rows; deterministic for its arguments."""
-    rows = xgboost.QuantileDMatrix(features, labels)
-    later = xgboost.QuantileDMatrix(stop_features, stop_labels, ref=rows)
+def fitted_trees(rows: Matrices, training: Training, directions: Sequence[int]) -> xgboost.Booster:
+    """The trees up to the iteration of least log loss on the stop rows; deterministic for its arguments."""
     grown = xgboost.train(
-        tree_parameters(training),
-        rows,
+        tree_parameters(training, directions) | {"base_score": rows.base_rate},
+        rows.train,
         num_boost_round=training.rounds,
-        evals=[(later, "stop")],
+        evals=[(rows.stop, "stop")],
         early_stopping_rounds=training.early_stopping_rounds,
         verbose_eval=False,
     )
@@ -51,6 +101,15 @@ def fitted_trees(
     return kept
 
 
+def least_log_loss(trees: xgboost.Booster, rows: Matrices) -> float:
+    """Mean log loss on the stop rows, in nats."""
+    return float(trees.eval(rows.stop).rpartition(":")[2])
+
+
 def margins(trees: xgboost.Booster, features: NDArray[np.float32]) -> Floats:
-    """Log-odds of a click, before calibration."""
-    return trees.inplace_predict(features, predict_type="margin").astype(np.float64)
+    """Log-odds of a click, before calibration, read in batches."""
+    found = np.empty(len(features), dtype=np.float64)
+    for start in range(0, len(features), BATCH_ROWS):
+        part = slice(start, start + BATCH_ROWS)
+        found[part] = trees.inplace_predict(features[part], predict_type="margin")
+    return found

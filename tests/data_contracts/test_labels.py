@@ -58,3 +58,20 @@ def test_what_becomes_known_at_or_after_as_of_is_not_seen(clicks, as_of, click_t
 @given(click_lists, moments)
 def test_the_order_of_clicks_does_not_matter(clicks, as_of):
     assert label_state(SHOWN, clicks, as_of) == label_state(SHOWN, clicks[::-1], as_of)
+
+
+def test_rows_chosen_by_state_inflate_the_ctr_by_28_percent_where_those_chosen_by_matures_at_do_not():
+    """100 impressions an hour for 100 hours, of which 5 are clicked and known as such an hour later: the CTR is 5 %.
+
+    As of hour 100 the impressions of 76 hours are mature. Of the 24 hours since, 23 hours' clicks are known and nothing
+    else: rows that are not pending are 76 * 100 + 23 * 5 = 7,715 with (76 + 23) * 5 = 495 clicks, 6.42 %.
+    """
+    shown = [(hour * HOUR, number < 5) for hour in range(100) for number in range(100)]
+    as_of = 100 * HOUR
+    states = [label_state(at, [(at + HOUR, at + HOUR)] if clicked else [], as_of) for at, clicked in shown]
+    by_state = [state == "clicked" for state in states if state != "pending"]
+    by_maturity = [state == "clicked" for (at, _), state in zip(shown, states, strict=True) if matures_at(at) <= as_of]
+    assert (len(by_state), sum(by_state)) == (7_715, 495)
+    assert (len(by_maturity), sum(by_maturity)) == (7_600, 380)
+    assert sum(by_maturity) / len(by_maturity) == 0.05
+    assert sum(by_state) / len(by_state) / 0.05 == pytest.approx(1.283, abs=0.001)

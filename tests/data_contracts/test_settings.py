@@ -173,3 +173,28 @@ def test_a_number_that_would_lose_rows_is_refused(tmp_path, change, complaint):
     overlay.write_text(change)
     with pytest.raises(ConfigurationError, match=complaint):
         load({"CLICKLAKE_CONF": str(overlay)})
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ("keep_rate = 0.0", r"training.keep_rate is 0.0, not above 0 and at most 1"),
+        ("keep_rate = 1.01", r"training.keep_rate is 1.01, not above 0 and at most 1"),
+        ("keep_rate = nan", r"training.keep_rate is nan, not above 0 and at most 1"),
+        ("colsample_bytree = 0", r"training.colsample_bytree is 0.0, not above 0"),
+        ("subsample = 2", r"training.subsample is 2.0, not above 0"),
+        ("learning_rate = -0.1", r"training.learning_rate is -0.1, not above 0"),
+        ("max_depth = 0", r"training.max_depth is 0, not at least 1"),
+        ("calibration_hours = 0", r"training.calibration_hours is 0, not at least 1"),
+        ("reg_lambda = inf", r"training.reg_lambda is inf, not a finite number of at least 0"),
+        ("min_child_weight = -1", r"training.min_child_weight is -1.0, not a finite number"),
+        ("least_click_ratio = 2.5", r"training.least_click_ratio and most_click_ratio are 2.5 and 2.0, not"),
+    ],
+)
+def test_a_training_that_makes_no_sense_is_refused(tmp_path, change, complaint):
+    with pytest.raises(ConfigurationError, match=complaint):
+        load(overlay(tmp_path, f"[training]\n{change}\n"))
+
+
+def test_nothing_is_sampled_unless_asked_for():
+    assert load({}).training.keep_rate == 1.0

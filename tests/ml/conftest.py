@@ -13,13 +13,15 @@ import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
-from data_contracts.calibration import Calibration
+from data_contracts.calibration import Platt
 from data_contracts.features import load_feature_set, training_set_id
 from data_contracts.settings import Settings, load
+from ml.fitting import fitted_model
 from ml.model_run import FittedModel, log_model, model_run, signature
 from ml.splits import rows_by_slice
-from ml.train import fitted_model, instant
-from ml.training_sets import TrainingSet, read_training_set, table_versions
+from ml.staging import TrainingSet
+from ml.train import instant
+from ml.training_sets import read_training_set, table_versions
 from tests.ml import learnable_market as market
 from tests.ml.learnable_market import Laboratory
 
@@ -49,7 +51,7 @@ def bad_models(
     wider = folder / "wider.py"
     wider.write_text(market.feature_set().path.read_text().replace('("user_id",))', '("user_id",), ("device_type",))'))
     inverted = replace(training_set, labels=(1 - training_set.labels).astype(np.int8))
-    shifted = Calibration(good.calibration.slope, good.calibration.intercept + 0.7)
+    shifted = Platt(good.calibration.slope, good.calibration.intercept + 0.7)
     return {
         "inverted": fitted(settings, inverted, market.FIRST_AS_OF),
         "uncalibrated": replace(good, calibration=shifted),

@@ -16,7 +16,7 @@ from data_contracts.settings import Settings
 from data_contracts.tables import AD_IMPRESSIONS, CLICKS, COUNT_TILES, LABELS
 from ml.model_run import FittedModel
 from ml.splits import Slice, time_slices
-from ml.training_sets import TrainingSet
+from ml.staging import TrainingSet
 
 TEST_CONF = Path(__file__).resolve().parents[2] / "conf" / "test.toml"
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -110,7 +110,9 @@ def write_impressions(settings: Settings, rows: Sequence[Mapping[str, Any]]) -> 
     write_deltalake(settings.lake / "ad_impressions", pa.table(columns))
 
 
-def write_training_set(settings: Settings, rows: Sequence[Mapping[str, Any]], as_of: datetime) -> None:
+def write_training_set(
+    settings: Settings, rows: Sequence[Mapping[str, Any]], as_of: datetime, kind: str = "float"
+) -> None:
     definitions = feature_set()
     inputs: list[Mapping[str, float]] = [row["inputs"] for row in rows]
     size = len(rows)
@@ -125,7 +127,7 @@ def write_training_set(settings: Settings, rows: Sequence[Mapping[str, Any]], as
             "snapshot_at": pa.array([row["timestamp"] for row in rows], MOMENT),
             "clicked": pa.array([row["clicked"] for row in rows], pa.int32()),
             "inputs": pa.array([list(row.items()) for row in inputs], pa.map_(pa.string(), pa.float64())),
-            "features": pa.array([definitions.row(row) for row in inputs], pa.list_(pa.float32())),
+            "features": pa.array([definitions.row(row) for row in inputs], pa.list_(pa.type_for_alias(kind))),
         }
     )
     write_deltalake(settings.lake / "training_sets", table, mode="append", partition_by=["training_set_id"])

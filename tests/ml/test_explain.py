@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from deltalake import write_deltalake
 from mlflow import MlflowClient
 
 from data_contracts import registry
+from data_contracts.calibration import Beta
 from data_contracts.lake import open_lake
 from data_contracts.settings import Settings, load
 from data_contracts.tables import MODEL_PREDICTIONS
@@ -66,6 +68,21 @@ def test_the_parts_add_up_to_the_probability_which_is_reproduced(settings, add_v
     assert 1 / (1 + math.exp(-log_odds)) == pytest.approx(found.prediction["probability"], rel=1e-5)
     assert found.is_reproduced
     assert found.version.version == "1"
+
+
+def test_behind_a_curved_calibration_the_parts_add_up_to_the_margin_and_say_so(
+    settings, add_version, log_prediction, monkeypatch
+):
+    add_version("good", market.FIRST_AS_OF, "champion")
+    log_prediction(features=list(inputs(0.2).items()), probability=0.5)
+    straight = explained(settings, "p-1")
+    model_of, curved = explain.model_of, Beta(1.3, 0.9, 0.2)
+    monkeypatch.setattr(explain, "model_of", lambda version: replace(model_of(version), calibration=curved))
+    found = explained(settings, "p-1")
+    margin = found.base + sum(each.log_odds for each in found.contributions)
+    assert curved.probability(margin) == pytest.approx(found.probability, rel=1e-5)
+    assert all(" before calibration by " in each.words for each in found.contributions if abs(each.log_odds) > 0.001)
+    assert not any("before calibration" in each.words for each in straight.contributions)
 
 
 def test_what_an_ad_got_so_far_is_what_tells(settings, add_version, log_prediction):

@@ -1,11 +1,12 @@
 """Training from the shell: what the run and the version hold, and that it can be run again."""
 
+import csv
 import json
 import os
 import shutil
 from collections.abc import Iterator
 from contextlib import redirect_stdout
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import StringIO
 from pathlib import Path
 
@@ -20,7 +21,9 @@ from data_contracts import registry
 from data_contracts.features import training_set_id
 from data_contracts.settings import load
 from ml import evaluate, promote, train
+from ml.fitting import fitted_model
 from ml.join_health import JoinHealthError
+from ml.splits import rows_by_slice
 from tests.ml import learnable_market as market
 from tests.ml.learnable_market import Laboratory
 
@@ -72,7 +75,61 @@ def test_one_run_holds_the_training_whole(trained: Trained, laboratory: Laborato
     assert len(params["git_commit"]) >= 40 or params["git_commit"].startswith("unknown")
     assert int(params["trees"]) == laboratory.model.trees.num_boosted_rounds()
     artifacts = {file.path for file in trained.store.list_artifacts(trained.run.info.run_id)}
-    assert {"feature_set", "metrics.csv", "reliability.png"} <= artifacts
+    assert {
+        "feature_set", "metrics.csv", "reliability.png", "feature_importance.csv", "shap_summary.png",
+        "slice_metrics.csv",
+    } <= artifacts  # fmt: skip
+    assert "calibration_choice.csv" not in artifacts  # too few clicks to choose by
+
+
+def test_the_tables_of_the_run_are_of_the_holdout(trained: Trained, tmp_path: Path) -> None:
+    def table(name: str) -> list[dict[str, str]]:
+        path = trained.store.download_artifacts(trained.run.info.run_id, name, str(tmp_path))
+        with Path(path).open(newline="") as file:
+            return list(csv.DictReader(file))
+
+    gains = table("feature_importance.csv")
+    assert {row["feature"] for row in gains} == set(market.feature_set().feature_names)
+    assert gains[0]["feature"].startswith("ad_")
+    positions = {row["value"]: row for row in table("slice_metrics.csv") if row["column"] == "position"}
+    assert set(positions) == {"1", "2", "3"}
+    assert sum(float(row["rows"]) for row in positions.values()) == market.IMPRESSIONS_PER_DAY
+    clicks = sum(float(row["clicks"]) for row in positions.values())
+    assert clicks == trained.run.data.metrics["holdout_clicks"]
+
+
+def test_trials_are_children_of_the_run_and_the_best_parameters_make_the_model(
+    store: MlflowClient, laboratory: Laboratory, tmp_path: Path
+) -> None:
+    assert train.main(["--as-of", FIRST]) == 0
+    assert train.main(["--as-of", FIRST, "--trials", "3"]) == 0
+    version = store.get_model_version_by_alias("ad_ctr", "challenger")
+    run = store.get_run(version.run_id)
+    children = store.search_runs(
+        [run.info.experiment_id], f"tags.`mlflow.parentRunId` = '{version.run_id}'", order_by=["start_time"]
+    )
+    assert [child.info.run_name for child in children] == ["trial 0", "trial 1", "trial 2", "trial 3"]
+    best = min(children, key=lambda child: child.data.metrics["stop_log_loss"])
+    training, rows = laboratory.settings.training, laboratory.training_set
+    found = replace(training, **{name: type(getattr(training, name))(each) for name, each in best.data.params.items()})
+    slices = rows_by_slice(
+        rows.timestamps, rows.labels, market.training_slices(laboratory.settings, market.FIRST_AS_OF)
+    )
+    expected = fitted_model(rows, slices, market.feature_set(), found).trees.save_raw("ubj")
+    folder = Path(mlflow.artifacts.download_artifacts("models:/ad_ctr/2", dst_path=str(tmp_path))) / "artifacts"
+    assert (folder / "model.ubj").read_bytes() == expected != laboratory.model.trees.save_raw("ubj")
+    assert {name: run.data.params[name] for name in best.data.params} == best.data.params
+    assert best.info.run_name != "trial 0"
+    assert str(version.version) == "2"
+    assert store.get_model_version("ad_ctr", "1").tags["recipe"] != version.tags["recipe"]
+
+
+def test_trials_that_find_the_same_again_find_the_version_that_is_there(
+    store: MlflowClient, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for _ in range(2):
+        assert train.main(["--as-of", FIRST, "--trials", "1", "--trial-seconds", "60"]) == 0
+    assert "version 1 of ad_ctr was trained from these very rows, settings and code before" in capsys.readouterr().out
 
 
 def test_the_version_is_tagged_with_what_it_has_seen(trained: Trained, laboratory: Laboratory) -> None:
@@ -159,3 +216,10 @@ def test_a_training_that_fails_leaves_a_failed_run_and_no_version(
     newest = store.search_runs([experiment.experiment_id], order_by=["start_time DESC"], max_results=1)[0]
     assert newest.info.status == "FAILED"
     assert not store.search_registered_models()
+
+
+@pytest.mark.parametrize("asked", ["-1", "2.5", "many"])
+def test_trials_are_a_whole_number(capsys: pytest.CaptureFixture[str], asked: str) -> None:
+    with pytest.raises(SystemExit):
+        train.main(["--as-of", FIRST, f"--trials={asked}"])
+    assert f"argument --trials: {asked!r} is not a whole number of at least 0" in capsys.readouterr().err

@@ -1,5 +1,6 @@
 """Reading a training set: what comes back, from which version, and what is said when it is not there."""
 
+import zlib
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -9,7 +10,8 @@ import pytest
 from data_contracts.features import training_set_id
 from data_contracts.settings import Settings
 from ml.splits import Slice
-from ml.training_sets import Holdout, TrainingSet, TrainingSetError, read_holdout, read_training_set, table_versions
+from ml.staging import TrainingSet
+from ml.training_sets import Holdout, TrainingSetError, read_holdout, read_training_set, table_versions
 from tests.ml import learnable_market as market
 from tests.ml.learnable_market import Laboratory
 
@@ -53,6 +55,40 @@ def test_the_checksum_sees_a_changed_label(settings: Settings) -> None:
         market.write_impressions(lake, rows)
         checksums.append(training_set_of(lake, NAME, market.feature_set().feature_names).checksum)
     assert checksums[0] == checksums[2] != checksums[1]
+
+
+def test_the_same_rows_are_the_same_training_set_however_the_lake_keeps_them(settings: Settings) -> None:
+    rows = market.impressions()[:200]
+    found = []
+    for home, parts, kind in (
+        ("one file", [rows], "double"),
+        ("three files, the newest first", [rows[150:], rows[70:150], rows[:70]], "double"),
+        ("32-bit features, backwards", [rows[::-1]], "float"),
+    ):
+        lake = replace(settings, home=settings.home / home)
+        for part in parts:
+            market.write_training_set(lake, part, market.FIRST_AS_OF, kind)
+        market.write_impressions(lake, rows)
+        found.append(training_set_of(lake, NAME, market.feature_set().feature_names))
+    assert len({each.checksum for each in found}) == 1
+    for each in found[1:]:
+        assert np.array_equal(each.features, found[0].features)
+        assert each.hashes.tolist() == found[0].hashes.tolist()
+
+
+def test_impressions_of_one_instant_are_in_the_order_of_their_ids(settings: Settings) -> None:
+    rows = [dict(row, timestamp=market.START) for row in market.impressions()[:30]]
+    market.write_training_set(settings, rows[::-1], market.FIRST_AS_OF)
+    found = training_set_of(settings, NAME, market.feature_set().feature_names)
+    assert found.hashes.tolist() == [zlib.crc32(row["impression_id"].encode()) for row in rows]
+    assert found.labels.tolist() == [row["clicked"] for row in rows]
+
+
+def test_staging_leaves_nothing_but_an_empty_folder(laboratory: Laboratory) -> None:
+    training_set_of(laboratory.settings, NAME, market.feature_set().feature_names)
+    home = laboratory.settings.home
+    assert sorted(path.name for path in home.iterdir()) == ["lake", "staging"]
+    assert list((home / "staging").iterdir()) == []
 
 
 def test_the_holdout_is_its_window_with_inputs_and_slices(laboratory: Laboratory) -> None:
