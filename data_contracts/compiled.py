@@ -47,7 +47,7 @@ def _rows_function(feature_set: FeatureSet) -> Any:
 
 def _jitted(feature_set: FeatureSet) -> dict[str, Any]:
     """The names of the feature set's file, with each of its functions compiled, those they call too."""
-    original = feature_set.features[0].function.__globals__
+    original = feature_set.functions[0].function.__globals__
     namespace = dict(original)
     for name, value in original.items():
         if isinstance(value, FunctionType) and value.__globals__ is original:
@@ -56,12 +56,13 @@ def _jitted(feature_set: FeatureSet) -> dict[str, Any]:
 
 
 def _source(feature_set: FeatureSet) -> str:
-    """One function that reads a row's inputs, calls each feature in order and writes its result."""
+    """One function that reads a row's inputs, calls each function in order and writes the features."""
     places = {name: f"inputs[row, {place}]" for place, name in enumerate(feature_set.input_names)}
     lines = ["def _rows(inputs, found):", "    for row in range(inputs.shape[0]):"]
-    for place, feature in enumerate(feature_set.features):
-        arguments = ", ".join(places[parameter] for parameter in feature.parameters)
-        lines.append(f"        feature_{place} = {feature.name}({arguments})")
-        lines.append(f"        found[row, {place}] = feature_{place}")
-        places[feature.name] = f"feature_{place}"
+    for number, each in enumerate(feature_set.functions):
+        arguments = ", ".join(places[parameter] for parameter in each.parameters)
+        lines.append(f"        value_{number} = {each.name}({arguments})")
+        places[each.name] = f"value_{number}"
+    for place, name in enumerate(feature_set.feature_names):
+        lines.append(f"        found[row, {place}] = {places[name]}")
     return "\n".join(lines)

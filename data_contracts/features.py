@@ -26,7 +26,8 @@ PUBLISH_DELAY = 15 * 60
 """How long after its as_of a snapshot is surely in serving's hands."""
 REQUEST_FIELDS = ("position", "timestamp")
 """What a request itself gives a feature: the slot (1 is first) and the request's time in epoch seconds."""
-FEATURE_SETS = Path(__file__).resolve().parent / "feature_sets"
+ROOT = Path(__file__).resolve().parent.parent
+FEATURE_SETS = ROOT / "data_contracts" / "feature_sets"
 
 Event = Literal["impressions", "clicks"]
 
@@ -88,18 +89,31 @@ class Feature:
 
 @dataclass(frozen=True)
 class FeatureSet:
-    """The features of a model, from one file; `hash` is the SHA-256 of the file's text. `numbers` are keys whose values
-    are inputs themselves. More of a `rising` feature may never lower the score, more of a `falling` one may never raise
-    it."""
+    """The features of a model, from one file; `hash` is the SHA-256 of the file's text. `functions` are all of the file
+    in order: the features, and steps on the way to them that the trees do not see. `numbers` are keys whose values are
+    inputs themselves. The trees start from the feature `base`, log-odds of a click, if there is one. More of a `rising`
+    feature may never lower the score, more of a `falling` one may never raise it."""
 
     name: str
     hash: str
     path: Path
     counts: tuple[Count, ...]
-    features: tuple[Feature, ...]
+    functions: tuple[Feature, ...]
     numbers: tuple[str, ...] = ()
+    steps: frozenset[str] = frozenset()
+    base: str | None = None
     rising: frozenset[str] = frozenset()
     falling: frozenset[str] = frozenset()
+
+    @cached_property
+    def features(self) -> tuple[Feature, ...]:
+        """What the trees see, in order."""
+        return tuple(each for each in self.functions if each.name not in self.steps)
+
+    @cached_property
+    def base_place(self) -> int | None:
+        """The place of `base` among the features."""
+        return None if self.base is None else self.feature_names.index(self.base)
 
     @cached_property
     def directions(self) -> tuple[int, ...]:
@@ -135,17 +149,15 @@ class FeatureSet:
     def row(self, inputs: Mapping[str, float]) -> list[float]:
         """The features of one row, in order; KeyError when a request field is missing."""
         values = dict(zip(self.input_names, self.input_row(inputs), strict=True))
-        found = []
-        for feature in self.features:
-            value = float(feature.function(*[values[parameter] for parameter in feature.parameters]))
-            values[feature.name] = value
-            found.append(value)
-        return found
+        for each in self.functions:
+            values[each.name] = float(each.function(*[values[parameter] for parameter in each.parameters]))
+        return [values[name] for name in self.feature_names]
 
 
 def feature_set_path(name: str) -> Path:
-    """The file of a feature set that conf names: one of ours by its stem, or any path ending in .py."""
-    return Path(name) if name.endswith(".py") else FEATURE_SETS / f"{name}.py"
+    """The file of a feature set that conf names: one of ours by its stem, or any path ending in .py, which is meant
+    from the repository's root unless it is absolute."""
+    return ROOT / name if name.endswith(".py") else FEATURE_SETS / f"{name}.py"
 
 
 def load_feature_set(path: Path) -> FeatureSet:
@@ -164,13 +176,19 @@ def load_feature_set(path: Path) -> FeatureSet:
     names = [*REQUEST_FIELDS, *map(key_name, numbers), *(count.name for count in counts)]
     if twice := {name for name in names if names.count(name) > 1}:
         raise FeatureSetError(f"{path}: COUNTS and NUMBERS hold two inputs of one name: {', '.join(sorted(twice))}")
-    features = _features(path, module, {*names})
-    rising, falling = (frozenset(getattr(module, name, ())) for name in ("RISING", "FALLING"))
-    if strange := (rising | falling) - {feature.name for feature in features}:
-        raise FeatureSetError(f"{path}: RISING or FALLING names no feature: {', '.join(sorted(strange))}")
+    functions = _functions(path, module, {*names})
+    steps, rising, falling = (frozenset(getattr(module, name, ())) for name in ("STEPS", "RISING", "FALLING"))
+    base = getattr(module, "BASE", None)
+    if strange := steps - {each.name for each in functions}:
+        raise FeatureSetError(f"{path}: STEPS names no function: {', '.join(sorted(strange))}")
+    named = rising | falling | ({base} if base is not None else set())
+    if strange := named - {each.name for each in functions} | named & steps:
+        raise FeatureSetError(f"{path}: RISING, FALLING or BASE names no feature: {', '.join(sorted(strange))}")
     if both := rising & falling:
         raise FeatureSetError(f"{path}: RISING and FALLING both name {', '.join(sorted(both))}")
-    return FeatureSet(path.stem, digest, path, counts, features, numbers, rising, falling)
+    if steps == {each.name for each in functions}:
+        raise FeatureSetError(f"{path}: defines no feature function")
+    return FeatureSet(path.stem, digest, path, counts, functions, numbers, steps, base, rising, falling)
 
 
 def _numbers(path: Path, module: ModuleType) -> tuple[str, ...]:
@@ -198,7 +216,7 @@ def _module(path: Path, text: bytes, name: str) -> ModuleType:
     return module
 
 
-def _features(path: Path, module: ModuleType, inputs: set[str]) -> tuple[Feature, ...]:
+def _functions(path: Path, module: ModuleType, inputs: set[str]) -> tuple[Feature, ...]:
     known, features = set(inputs), []
     for name, function in vars(module).items():
         if not inspect.isfunction(function) or function.__module__ != module.__name__ or name.startswith("_"):

@@ -104,6 +104,7 @@ class Training:
     early_stopping_hours: int
     calibration_hours: int
     holdout_hours: int
+    warmup_hours: int
     keep_rate: float
     rounds: int
     early_stopping_rounds: int
@@ -125,7 +126,7 @@ class Training:
         for name in ("keep_rate", "learning_rate", "subsample", "colsample_bytree"):
             if not 0 < getattr(self, name) <= 1:
                 raise ValueError(f"{name} is {getattr(self, name)}, not above 0 and at most 1")
-        for name in ("min_child_weight", "reg_lambda", "seed"):
+        for name in ("warmup_hours", "min_child_weight", "reg_lambda", "seed"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise ValueError(f"{name} is {getattr(self, name)}, not a finite number of at least 0")
         if not 0 <= self.least_click_ratio < self.most_click_ratio:

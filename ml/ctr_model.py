@@ -40,7 +40,9 @@ class CtrModel(PythonModel):
         return self._scored(np.array([self.feature_set.input_row(row) for row in rows]))
 
     def _scored(self, inputs: NDArray[np.float64]) -> list[float]:
-        margins = self._booster.inplace_predict(self._features(inputs), predict_type="margin")
+        features, place = self._features(inputs), self.feature_set.base_place
+        start = None if place is None else features[:, place]
+        margins = self._booster.inplace_predict(features, predict_type="margin", base_margin=start)
         return self._calibration.probabilities(margins.tolist())
 
     def predict(

@@ -19,6 +19,7 @@ import mlflow
 import numpy as np
 import xgboost
 from mlflow.models import Model
+from numpy.typing import NDArray
 
 from data_contracts import registry
 from data_contracts.calibration import Platt, calibration_from
@@ -100,7 +101,7 @@ def explained(settings: Settings, prediction_id: str) -> Explanation:
             f" prediction was made with ({str(found['feature_set_hash'])[:16]})"
         )
     row = np.array([model.feature_set.row(found["features"])], dtype=np.float32)
-    *added, bias = model.trees.predict(xgboost.DMatrix(row), pred_contribs=True)[0].astype(float).tolist()
+    added, bias = contributions_to(model, row, base_mean(version))
     scale = model.calibration if isinstance(model.calibration, Platt) else MARGIN
     contributions = [
         Contribution(feature.name, feature.about, value, scale.slope * log_odds, scale is not MARGIN)
@@ -111,8 +112,26 @@ def explained(settings: Settings, prediction_id: str) -> Explanation:
         version,
         scale.slope * bias + scale.intercept,
         tuple(sorted(contributions, key=lambda each: -abs(each.log_odds))),
-        model.calibration.probability(float(margins(model.trees, row)[0])),
+        model.calibration.probability(float(margins(model.trees, row, model.feature_set.base_place)[0])),
     )
+
+
+def base_mean(version: RegisteredVersion) -> float:
+    """What the trees started from in the mean of the holdout; 0 for a model whose trees start from no feature."""
+    return float(version.params.get("base_mean", 0.0))
+
+
+def contributions_to(model: FittedModel, row: NDArray[np.float32], mean: float) -> tuple[list[float], float]:
+    """What each feature of one row adds to the margin, and what an average row has. The feature that trees start from
+    adds what it is above its `mean`, beside what the trees make of it."""
+    place = model.feature_set.base_place
+    start = 0.0 if place is None else float(row[0, place])
+    given = xgboost.DMatrix(row, base_margin=None if place is None else [start])
+    *added, bias = model.trees.predict(given, pred_contribs=True)[0].astype(float).tolist()
+    if place is not None:
+        added[place] += start - mean
+        bias += mean - start
+    return added, bias
 
 
 def prediction(settings: Settings, prediction_id: str) -> dict[str, Any]:

@@ -15,10 +15,9 @@ def fitted_model(
     training_set: TrainingSet, rows: Mapping[str, Rows], feature_set: FeatureSet, training: Training
 ) -> FittedModel:
     """Trees from the train and stop rows, calibration from the calibration rows; nothing else is looked at."""
-    given = matrices(training_set, rows["train"], rows["stop"], training.keep_rate)
+    given = matrices(training_set, rows["train"], rows["stop"], training.keep_rate, feature_set.base_place)
     trees = fitted_trees(given, training, feature_set.directions)
     calibration_rows = rows["calibration"]
-    calibration, candidates = chosen_calibration(
-        margins(trees, training_set.features[calibration_rows]), training_set.labels[calibration_rows]
-    )
+    found = margins(trees, training_set.features[calibration_rows], feature_set.base_place)
+    calibration, candidates = chosen_calibration(found, training_set.labels[calibration_rows])
     return FittedModel(feature_set, trees, calibration, candidates)

@@ -36,9 +36,13 @@ def sampled(features: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.array(features[chosen])
 
 
-def shap_values(trees: xgboost.Booster, rows: NDArray[np.float32]) -> Floats:
-    """SHAP values (rows, features) on the margin, before calibration (Lundberg et al. 2020, by pred_contribs)."""
-    return trees.predict(xgboost.DMatrix(rows), pred_contribs=True)[:, :-1].astype(np.float64)
+def shap_values(trees: xgboost.Booster, rows: NDArray[np.float32], base: int | None = None) -> Floats:
+    """SHAP values (rows, features) on the margin, before calibration (Lundberg et al. 2020, by pred_contribs). The
+    feature at the place `base`, from which trees start, adds what it is above its mean, too."""
+    found = trees.predict(xgboost.DMatrix(rows), pred_contribs=True)[:, :-1].astype(np.float64)
+    if base is not None:
+        found[:, base] += rows[:, base] - rows[:, base].mean(dtype=np.float64)
+    return found
 
 
 def importances(trees: xgboost.Booster, names: Sequence[str], shap: Floats) -> list[Importance]:

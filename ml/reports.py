@@ -55,7 +55,7 @@ def log_reliability(labels: Labels, probabilities: Floats, title: str) -> None:
 def log_importance(model: FittedModel, features: NDArray[Any], title: str) -> None:
     """feature_importance.csv, and shap_summary.png of a sample of `features`."""
     rows, names = sampled(features), model.feature_set.feature_names
-    shap = shap_values(model.trees, rows)
+    shap = shap_values(model.trees, rows, model.feature_set.base_place)
     log_table("feature_importance.csv", map(asdict, importances(model.trees, names, shap)))
     log_file("shap_summary.png", lambda path: draw_shap(names, rows, shap, title, path))
 

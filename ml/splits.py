@@ -39,13 +39,17 @@ def time_slices(as_of: float, first: float, training: Training) -> dict[str, Sli
     """The four slices, counted back from the newest mature instant, as_of - window - allowance; training starts at
     `first`, the oldest row's time.
 
+    The oldest rows, whose counts have no history yet, are left out: the first training.warmup_hours, but never more
+    than the older half of what there is to train on.
+
     The end is exclusive: an impression shown at that very instant is mature, and waits for the next training set.
     """
     end = as_of - ATTRIBUTION_WINDOW - LATE_CLICK_ALLOWANCE
     holdout = end - training.holdout_hours * HOUR
     calibration = holdout - training.calibration_hours * HOUR
     stop = calibration - training.early_stopping_hours * HOUR
-    bounds = (min(first, stop), stop, calibration, holdout, end)
+    start = min(first + training.warmup_hours * HOUR, (first + stop) / 2) if first < stop else stop
+    bounds = (start, stop, calibration, holdout, end)
     return {name: Slice(*bounds[place : place + 2]) for place, name in enumerate(SLICES)}
 
 

@@ -112,7 +112,9 @@ def tested(
     model = fitted_model(training_set, rows, feature_set, training)
     for age, name in enumerate(tests, 1):
         labels, features = training_set.labels[rows[name]], training_set.features[rows[name]]
-        numbers = metrics(labels, probabilities(model.calibration, margins(model.trees, features)))
+        numbers = metrics(
+            labels, probabilities(model.calibration, margins(model.trees, features, feature_set.base_place))
+        )
         kept = {key: numbers[key] for key in ("log_loss", *SHOWN, "auc")}
         through = str(np.datetime64(int(train_end), "s")) + "Z"
         yield Aged(through, age, int(numbers["rows"]), int(numbers["clicks"]), **kept)

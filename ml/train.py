@@ -66,7 +66,9 @@ def train(settings: Settings, as_of: datetime, trials: int = 0, trial_seconds: f
             f"before; it is the challenger"
         )
     model = fitted_model(given.training_set, given.rows, given.feature_set, training)
-    scores = probabilities(model.calibration, margins(model.trees, given.training_set.features))
+    scores = probabilities(
+        model.calibration, margins(model.trees, given.training_set.features, given.feature_set.base_place)
+    )
     labels = given.training_set.labels
     by_slice = {part: metrics(labels[chosen], scores[chosen]) for part, chosen in given.rows.items()}
     tags = tags_of(given, as_of) | {"recipe": recipe, "join_health": health}
@@ -97,7 +99,8 @@ def best_parameters(
     """Conf's parameters, or the best that `trials` trials find, and the trials."""
     if not trials:
         return training, ()
-    rows = matrices(given.training_set, given.rows["train"], given.rows["stop"], training.keep_rate)
+    train, stop, base = given.rows["train"], given.rows["stop"], given.feature_set.base_place
+    rows = matrices(given.training_set, train, stop, training.keep_rate, base)
     return searched(rows, training, given.feature_set.directions, trials, trial_seconds)
 
 
@@ -137,7 +140,9 @@ def log_holdout(settings: Settings, given: Given, model: FittedModel, scores: Fl
     rows, title = given.rows["holdout"], f"{settings.model_name} on the holdout"
     labels = given.training_set.labels[rows]
     log_reliability(labels, scores[rows], title)
-    log_importance(model, given.training_set.features[rows], title)
+    features, base = given.training_set.features[rows], given.feature_set.base_place
+    mlflow.log_param("base_mean", 0.0 if base is None else float(features[:, base].mean(dtype=float)))
+    log_importance(model, features, title)
     slices = slice_values(settings, given.versions, given.training_set_id, given.slices["holdout"])
     log_table("slice_metrics.csv", metrics_by_slice(labels, scores[rows], slices))
 

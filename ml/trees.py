@@ -31,11 +31,14 @@ class Matrices:
 
 
 class _Batches(xgboost.DataIter):
-    """Some rows of a training set, BATCH_ROWS at a time, each with the same base margin where one is given."""
+    """Some rows of a training set, BATCH_ROWS at a time, with where their trees start from: the feature at the place
+    `base`, if there is one, and `raised` above it; or `raised` alone."""
 
-    def __init__(self, training_set: TrainingSet, chosen: NDArray[np.int64], base_margin: float | None) -> None:
+    def __init__(
+        self, training_set: TrainingSet, chosen: NDArray[np.int64], base: int | None, raised: float | None
+    ) -> None:
         super().__init__()
-        self._training_set, self._chosen, self._base_margin = training_set, chosen, base_margin
+        self._training_set, self._chosen, self._base, self._raised = training_set, chosen, base, raised
         self._place = 0
 
     def next(self, input_data: Callable[..., Any]) -> bool:
@@ -43,16 +46,19 @@ class _Batches(xgboost.DataIter):
         if not len(rows):
             return False
         self._place += len(rows)
-        base = {} if self._base_margin is None else {"base_margin": np.full(len(rows), self._base_margin, np.float32)}
-        input_data(data=self._training_set.features[rows], label=self._training_set.labels[rows], **base)
+        features, start = self._training_set.features[rows], {}
+        if self._base is not None or self._raised is not None:
+            given = np.zeros(len(rows), np.float32) if self._base is None else features[:, self._base]
+            start["base_margin"] = given + np.float32(self._raised or 0.0)
+        input_data(data=features, label=self._training_set.labels[rows], **start)
         return True
 
     def reset(self) -> None:
         self._place = 0
 
 
-def matrices(training_set: TrainingSet, train: Rows, stop: Rows, keep_rate: float) -> Matrices:
-    """The rows to fit and to stop on.
+def matrices(training_set: TrainingSet, train: Rows, stop: Rows, keep_rate: float, base: int | None = None) -> Matrices:
+    """The rows to fit and to stop on; `base` is the place of the feature that trees start from, if there is one.
 
     Sampled rows are given a base margin that is sampled_offset(keep_rate) above the model's own. Their trees are then
     those of the sampled rows, and what the model says by itself, to the stop rows and to all later ones, is
@@ -62,9 +68,10 @@ def matrices(training_set: TrainingSet, train: Rows, stop: Rows, keep_rate: floa
     kept = np.flatnonzero(is_kept(training_set.labels[train], training_set.hashes[train], keep_rate))
     if training_set.labels[train.start + kept].all():
         raise SliceError(f"keep_rate {keep_rate:g} leaves no non-click of the train slice (conf [training] keep_rate)")
-    raised = None if keep_rate == 1 else float(np.log(base_rate / (1 - base_rate))) + sampled_offset(keep_rate)
-    fitted = xgboost.QuantileDMatrix(_Batches(training_set, train.start + kept, raised))
-    later = _Batches(training_set, np.arange(stop.start, stop.stop), None)
+    own = float(np.log(base_rate / (1 - base_rate))) if base is None else 0.0
+    raised = None if keep_rate == 1 else own + sampled_offset(keep_rate)
+    fitted = xgboost.QuantileDMatrix(_Batches(training_set, train.start + kept, base, raised))
+    later = _Batches(training_set, np.arange(stop.start, stop.stop), base, None)
     return Matrices(fitted, xgboost.QuantileDMatrix(later, ref=fitted), base_rate)
 
 
@@ -106,10 +113,12 @@ def least_log_loss(trees: xgboost.Booster, rows: Matrices) -> float:
     return float(trees.eval(rows.stop).rpartition(":")[2])
 
 
-def margins(trees: xgboost.Booster, features: NDArray[np.float32]) -> Floats:
-    """Log-odds of a click, before calibration, read in batches."""
+def margins(trees: xgboost.Booster, features: NDArray[np.float32], base: int | None = None) -> Floats:
+    """Log-odds of a click, before calibration, read in batches; `base` as the trees were fitted."""
     found = np.empty(len(features), dtype=np.float64)
-    for start in range(0, len(features), BATCH_ROWS):
-        part = slice(start, start + BATCH_ROWS)
-        found[part] = trees.inplace_predict(features[part], predict_type="margin")
+    for place in range(0, len(features), BATCH_ROWS):
+        part = slice(place, place + BATCH_ROWS)
+        rows = np.ascontiguousarray(features[part])
+        start = None if base is None else rows[:, base]
+        found[part] = trees.inplace_predict(rows, predict_type="margin", base_margin=start)
     return found

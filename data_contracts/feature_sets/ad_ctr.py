@@ -1,77 +1,243 @@
-"""The default feature set: how often an ad, the ad in this slot, and this user were shown and clicked of late."""
+"""The default feature set: how much more, or less, than expected an ad, its parents, place and user are clicked.
 
-from math import log1p
+A *lift* is ln of how many times the expected clicks came, drawn towards 0 by `strength` expected clicks. Each is
+measured against what its parents lead to expect, so that lifts add up and a new ad starts from its parents: the CTR of
+all, the place (device, location, section, slot), topic, advertiser, campaign. Their sum is `log_odds`, from which the
+trees start. Strengths are 1 / variance of such lifts in the synthetic market (docs/benchmarks.md).
+"""
 
-from data_contracts.features import DAY, Count
+from math import exp, log, log1p
 
-COUNTS = tuple(
-    Count(keys=keys, event=event, window=window)
-    for keys in (("ad_id",), ("ad_id", "position"), ("user_id",))
-    for window in (DAY, 7 * DAY)
-    for event in ("impressions", "clicks")
-)
+from data_contracts.features import DAY, HOUR, Count
 
-RISING = tuple(f"{entity}_ctr_{window}" for entity in ("ad", "ad_position", "user") for window in ("1d", "7d"))
-"""More clicks on an entity may never lower its score, all else equal."""
-PRIOR_CTR = 0.005
-"""What an entity never shown is taken for; the first mature model corrects it through calibration."""
-PRIOR_IMPRESSIONS = 200.0
-"""How many impressions the prior weighs."""
+MONTH = 28 * DAY
+SECTION, TOPIC, AGE_BAND = "features.section", "ad.topic", "user.features.age_band"
+CLICKED: dict[tuple[str, ...], tuple[int, ...]] = {
+    (): (6 * HOUR, DAY, 3 * DAY, MONTH),
+    (TOPIC,): (DAY, 3 * DAY, MONTH),
+    ("ad_id",): (MONTH,),
+    **{(key,): (MONTH,) for key in ("campaign_id", "advertiser_id", SECTION, "device_type", "location", AGE_BAND)},
+    **{(key,): (MONTH,) for key in ("position", "user_id")},
+    **{(key, TOPIC): (MONTH,) for key in (SECTION, "device_type", AGE_BAND, "user_id")},
+    **dict.fromkeys((("location", "advertiser_id"), ("device_type", "location")), (MONTH,)),
+}
+SHOWN = {("campaign_id",): 3 * DAY, ("ad_id",): 3 * DAY, ("user_id",): 7 * DAY, ("user_id", "ad_id"): 7 * DAY}
+COUNTS = (
+    *(Count(keys, event, window) for keys, windows in CLICKED.items() for window in windows
+      for event in ("impressions", "clicks")),
+    *(Count(keys, "impressions", window) for keys, window in SHOWN.items()),
+)  # fmt: skip
 
-
-def _smoothed_ctr(clicks, impressions):
-    """Posterior mean of the CTR under a Beta prior of mean PRIOR_CTR and weight PRIOR_IMPRESSIONS."""
-    return (clicks + PRIOR_CTR * PRIOR_IMPRESSIONS) / (impressions + PRIOR_IMPRESSIONS)
-
-
-def ad_ctr_1d(ad_clicks_1d, ad_impressions_1d):
-    """Smoothed CTR of the ad over a day."""
-    return _smoothed_ctr(ad_clicks_1d, ad_impressions_1d)
-
-
-def ad_ctr_7d(ad_clicks_7d, ad_impressions_7d):
-    """Smoothed CTR of the ad over a week."""
-    return _smoothed_ctr(ad_clicks_7d, ad_impressions_7d)
-
-
-def ad_position_ctr_1d(ad_position_clicks_1d, ad_position_impressions_1d):
-    """Smoothed CTR of the ad in this slot over a day."""
-    return _smoothed_ctr(ad_position_clicks_1d, ad_position_impressions_1d)
-
-
-def ad_position_ctr_7d(ad_position_clicks_7d, ad_position_impressions_7d):
-    """Smoothed CTR of the ad in this slot over a week."""
-    return _smoothed_ctr(ad_position_clicks_7d, ad_position_impressions_7d)
+STEPS = ("ctr_28d", "ctr_before_3d", "ctr_3d", "ctr_1d", "ctr_6h", "topic_ctr_28d")
+"""The trees do not see how high the CTR of all is: they would learn the days of the training set by it."""
+BASE = "log_odds"
+RISING = (
+    "topic_lift_28d", "topic_lift_1d", "advertiser_lift_28d", "campaign_lift_28d", "ad_lift_28d",
+    "section_topic_lift_28d", "device_topic_lift_28d", "age_band_topic_lift_28d", "location_advertiser_lift_28d",
+    "user_lift_28d", "user_topic_lift_28d", "context_log_odds", "log_odds",
+)  # fmt: skip
 
 
-def user_ctr_1d(user_clicks_1d, user_impressions_1d):
-    """Smoothed CTR of the user (of the cohort, where a log knows no users) over a day."""
-    return _smoothed_ctr(user_clicks_1d, user_impressions_1d)
+def _ctr(clicks, impressions, prior, strength):
+    """The CTR drawn towards `prior` as by `strength` expected clicks."""
+    return prior * (clicks + strength) / (impressions * prior + strength)
 
 
-def user_ctr_7d(user_clicks_7d, user_impressions_7d):
-    """Smoothed CTR of the user over a week."""
-    return _smoothed_ctr(user_clicks_7d, user_impressions_7d)
+def _lift(clicks, expected, strength):
+    return log((clicks + strength) / (expected + strength))
 
 
-def ad_log_impressions_1d(ad_impressions_1d):
-    """How widely the ad is shown: ln(1 + impressions) over a day."""
-    return log1p(ad_impressions_1d)
+def ctr_28d(all_clicks_28d, all_impressions_28d):
+    """CTR of all over a month; without any history 3 %, which weighs 200 impressions."""
+    return (all_clicks_28d + 6.0) / (all_impressions_28d + 200.0)
 
 
-def ad_log_impressions_7d(ad_impressions_7d):
-    """ln(1 + impressions) of the ad over a week."""
-    return log1p(ad_impressions_7d)
+def ctr_before_3d(all_clicks_28d, all_clicks_3d, all_impressions_28d, all_impressions_3d, ctr_28d):
+    """CTR of all over the month but its last three days."""
+    return _ctr(all_clicks_28d - all_clicks_3d, all_impressions_28d - all_impressions_3d, ctr_28d, 100.0)
 
 
-def ad_position_log_impressions_7d(ad_position_impressions_7d):
-    """ln(1 + impressions) of the ad in this slot over a week."""
-    return log1p(ad_position_impressions_7d)
+def ctr_3d(all_clicks_3d, all_impressions_3d, ctr_28d):
+    """CTR of all over three days, drawn towards that of the month."""
+    return _ctr(all_clicks_3d, all_impressions_3d, ctr_28d, 100.0)
+
+
+def ctr_1d(all_clicks_1d, all_impressions_1d, ctr_3d):
+    """CTR of all over a day, drawn towards that of three."""
+    return _ctr(all_clicks_1d, all_impressions_1d, ctr_3d, 100.0)
+
+
+def ctr_6h(all_clicks_6h, all_impressions_6h, ctr_1d):
+    """CTR of all over six hours, drawn towards that of the day; late clicks on little traffic could pass any CTR."""
+    return min(_ctr(all_clicks_6h, all_impressions_6h, ctr_1d, 100.0), 0.5)
+
+
+def topic_ctr_28d(topic_clicks_28d, topic_impressions_28d, ctr_28d):
+    """CTR of the topic over a month."""
+    return _ctr(topic_clicks_28d, topic_impressions_28d, ctr_28d, 20.0)
+
+
+def _expected(impressions_3d, impressions_28d, ctr_3d, ctr_before_3d):
+    """Clicks at the CTR that all had when the impressions were: an ad of yesterday is not praised for a better week."""
+    return impressions_3d * ctr_3d + (impressions_28d - impressions_3d) * ctr_before_3d
+
+
+def topic_lift_28d(topic_clicks_28d, topic_impressions_28d, topic_impressions_3d, ctr_3d, ctr_before_3d):
+    """Lift of the topic over a month."""
+    return _lift(topic_clicks_28d, _expected(topic_impressions_3d, topic_impressions_28d, ctr_3d, ctr_before_3d), 20.0)
+
+
+def topic_lift_1d(
+    topic_clicks_3d, topic_impressions_3d, topic_clicks_1d, topic_impressions_1d, ctr_3d, ctr_1d, topic_lift_28d
+):
+    """Lift of the topic of late: that of the month, moved by three days, moved by the last."""
+    moved = topic_lift_28d + _lift(topic_clicks_3d, topic_impressions_3d * ctr_3d * exp(topic_lift_28d), 100.0)
+    return moved + _lift(topic_clicks_1d, topic_impressions_1d * ctr_1d * exp(moved), 100.0)
+
+
+def advertiser_lift_28d(advertiser_clicks_28d, advertiser_impressions_28d, ctr_28d):
+    """Lift of the advertiser."""
+    return _lift(advertiser_clicks_28d, advertiser_impressions_28d * ctr_28d, 50.0)
+
+
+def campaign_lift_28d(
+    campaign_clicks_28d, campaign_impressions_28d, campaign_impressions_3d, ctr_3d, ctr_before_3d, topic_lift_28d,
+    advertiser_lift_28d,
+):  # fmt: skip
+    """Lift of the campaign above its topic and advertiser."""
+    expected = _expected(campaign_impressions_3d, campaign_impressions_28d, ctr_3d, ctr_before_3d)
+    return _lift(campaign_clicks_28d, expected * exp(topic_lift_28d + advertiser_lift_28d), 12.0)
+
+
+def ad_lift_28d(
+    ad_clicks_28d, ad_impressions_28d, ad_impressions_3d, ctr_3d, ctr_before_3d, topic_lift_28d, advertiser_lift_28d,
+    campaign_lift_28d,
+):  # fmt: skip
+    """Lift of the ad above its campaign."""
+    expected = _expected(ad_impressions_3d, ad_impressions_28d, ctr_3d, ctr_before_3d)
+    return _lift(ad_clicks_28d, expected * exp(topic_lift_28d + advertiser_lift_28d + campaign_lift_28d), 12.0)
+
+
+def section_lift_28d(section_clicks_28d, section_impressions_28d, ctr_28d):
+    """Lift of the part of the site."""
+    return _lift(section_clicks_28d, section_impressions_28d * ctr_28d, 10.0)
+
+
+def device_lift_28d(device_type_clicks_28d, device_type_impressions_28d, ctr_28d):
+    """Lift of the kind of device."""
+    return _lift(device_type_clicks_28d, device_type_impressions_28d * ctr_28d, 20.0)
+
+
+def location_lift_28d(location_clicks_28d, location_impressions_28d, ctr_28d):
+    """Lift of the place."""
+    return _lift(location_clicks_28d, location_impressions_28d * ctr_28d, 50.0)
+
+
+def device_location_lift_28d(
+    device_type_location_clicks_28d, device_type_location_impressions_28d, ctr_28d, device_lift_28d, location_lift_28d
+):
+    """Lift of the device in this place above both."""
+    expected = device_type_location_impressions_28d * ctr_28d * exp(device_lift_28d + location_lift_28d)
+    return _lift(device_type_location_clicks_28d, expected, 100.0)
+
+
+def age_band_lift_28d(age_band_clicks_28d, age_band_impressions_28d, ctr_28d):
+    """Lift of the age band that the user declared."""
+    return _lift(age_band_clicks_28d, age_band_impressions_28d * ctr_28d, 50.0)
+
+
+def position_lift_28d(position_clicks_28d, position_impressions_28d, ctr_28d):
+    """Lift of the slot."""
+    return _lift(position_clicks_28d, position_impressions_28d * ctr_28d, 10.0)
+
+
+def section_topic_lift_28d(section_topic_clicks_28d, section_topic_impressions_28d, topic_ctr_28d, section_lift_28d):
+    """Lift of the topic in this section above both."""
+    return _lift(section_topic_clicks_28d, section_topic_impressions_28d * topic_ctr_28d * exp(section_lift_28d), 2.0)
+
+
+def device_topic_lift_28d(
+    device_type_topic_clicks_28d, device_type_topic_impressions_28d, topic_ctr_28d, device_lift_28d
+):
+    """Lift of the topic on this device above both."""
+    expected = device_type_topic_impressions_28d * topic_ctr_28d * exp(device_lift_28d)
+    return _lift(device_type_topic_clicks_28d, expected, 8.0)
+
+
+def age_band_topic_lift_28d(
+    age_band_topic_clicks_28d, age_band_topic_impressions_28d, topic_ctr_28d, age_band_lift_28d
+):
+    """Lift of the topic with this age band above both."""
+    return _lift(
+        age_band_topic_clicks_28d, age_band_topic_impressions_28d * topic_ctr_28d * exp(age_band_lift_28d), 5.0
+    )
+
+
+def location_advertiser_lift_28d(
+    location_advertiser_clicks_28d, location_advertiser_impressions_28d, ctr_28d, location_lift_28d, advertiser_lift_28d
+):
+    """Lift of the advertiser in this place above both."""
+    expected = location_advertiser_impressions_28d * ctr_28d * exp(location_lift_28d + advertiser_lift_28d)
+    return _lift(location_advertiser_clicks_28d, expected, 8.0)
+
+
+def user_lift_28d(
+    user_clicks_28d, user_impressions_28d, ctr_28d, age_band_lift_28d, device_lift_28d, location_lift_28d
+):
+    """Lift of the user above people of this age, device and place."""
+    expected = user_impressions_28d * ctr_28d * exp(age_band_lift_28d + device_lift_28d + location_lift_28d)
+    return _lift(user_clicks_28d, expected, 10.0)
+
+
+def user_prompt_lift_28d(user_clicks_28d, user_impressions_28d, ctr_28d):
+    """Lift of the user believed at once: one who clicks on everything is found by it, and one who never does."""
+    return _lift(user_clicks_28d, user_impressions_28d * ctr_28d, 1.0)
+
+
+def user_topic_lift_28d(
+    user_topic_clicks_28d, user_topic_impressions_28d, topic_ctr_28d, user_lift_28d, age_band_lift_28d, device_lift_28d,
+    location_lift_28d, age_band_topic_lift_28d,
+):  # fmt: skip
+    """Lift of the topic with this user above what user and topic lead to expect."""
+    known = user_lift_28d + age_band_lift_28d + device_lift_28d + location_lift_28d + age_band_topic_lift_28d
+    return _lift(user_topic_clicks_28d, user_topic_impressions_28d * topic_ctr_28d * exp(known), 8.0)
+
+
+def context_log_odds(
+    ctr_6h, topic_lift_1d, advertiser_lift_28d, campaign_lift_28d, ad_lift_28d, section_lift_28d, device_lift_28d,
+    location_lift_28d, device_location_lift_28d, age_band_lift_28d, position_lift_28d, section_topic_lift_28d,
+    device_topic_lift_28d, age_band_topic_lift_28d, location_advertiser_lift_28d,
+):  # fmt: skip
+    """Log-odds of a click by the CTR of the last hours and all lifts but the user's."""
+    of_ad = topic_lift_1d + advertiser_lift_28d + campaign_lift_28d + ad_lift_28d
+    of_place = section_lift_28d + device_lift_28d + location_lift_28d + device_location_lift_28d + position_lift_28d
+    of_both = section_topic_lift_28d + device_topic_lift_28d + location_advertiser_lift_28d
+    return log(ctr_6h / (1.0 - ctr_6h)) + of_ad + of_place + of_both + age_band_lift_28d + age_band_topic_lift_28d
+
+
+def log_odds(context_log_odds, user_lift_28d, user_topic_lift_28d):
+    """Log-odds of a click by all lifts: the trees start from here."""
+    return context_log_odds + user_lift_28d + user_topic_lift_28d
+
+
+def user_ad_log_impressions_7d(user_ad_impressions_7d):
+    """Frequency: ln(1 + how often this ad was shown to this user in a week)."""
+    return log1p(user_ad_impressions_7d)
 
 
 def user_log_impressions_7d(user_impressions_7d):
-    """ln(1 + impressions) seen by the user over a week."""
+    """Activity: ln(1 + impressions seen by the user in a week)."""
     return log1p(user_impressions_7d)
+
+
+def user_topic_log_impressions_28d(user_topic_impressions_28d):
+    """ln(1 + impressions of the topic seen by the user in a month)."""
+    return log1p(user_topic_impressions_28d)
+
+
+def ad_log_impressions_28d(ad_impressions_28d):
+    """How well the ad is known: ln(1 + impressions over a month)."""
+    return log1p(ad_impressions_28d)
 
 
 def position(position):

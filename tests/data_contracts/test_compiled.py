@@ -10,10 +10,21 @@ from data_contracts.features import FeatureSetError, feature_set_path, load_feat
 from tests.data_contracts.test_features import feature_set
 
 AD_CTR = load_feature_set(feature_set_path("ad_ctr"))
-counts = st.integers(0, 10**9).map(float)
-rows = st.tuples(
-    st.integers(1, 1000).map(float), st.floats(0, 4e9), *[counts] * (len(AD_CTR.input_names) - 2)
-)  # fmt: skip
+PLACES = {count: place for place, count in enumerate(AD_CTR.counts, len(AD_CTR.input_names) - len(AD_CTR.counts))}
+rows = st.tuples(st.integers(1, 1000).map(float), st.floats(0, 4e9), *[st.integers(0, 10**6)] * len(AD_CTR.counts)).map(
+    lambda drawn: with_longer_windows_above_shorter(list(drawn))
+)
+
+
+def with_longer_windows_above_shorter(row):
+    """A longer window holds what a shorter one does, and some more."""
+    for count, place in sorted(PLACES.items(), key=lambda each: each[0].window):
+        shorter = [
+            row[other] for each, other in PLACES.items()
+            if (each.keys, each.event) == (count.keys, count.event) and each.window < count.window
+        ]  # fmt: skip
+        row[place] = float(row[place] + max(shorter, default=0))
+    return row
 
 
 @given(st.lists(rows, min_size=1, max_size=20))

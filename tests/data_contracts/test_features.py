@@ -98,34 +98,56 @@ def test_a_training_set_is_named_by_definitions_and_as_of_in_utc():
     assert training_set_id("0123456789abcdef" * 4, as_of.astimezone(UTC)) == "0123456789abcdef-20191130T233000Z"
 
 
-def test_the_default_feature_set_sees_these_counts_and_makes_these_features():
-    loaded = load_feature_set(feature_set_path("ad_ctr"))
-    assert loaded.name == "ad_ctr"
-    assert loaded.key_tuples == (("ad_id",), ("ad_id", "position"), ("user_id",))
-    assert loaded.input_names == (
-        "position", "timestamp",
-        "ad_impressions_1d", "ad_clicks_1d", "ad_impressions_7d", "ad_clicks_7d",
-        "ad_position_impressions_1d", "ad_position_clicks_1d", "ad_position_impressions_7d", "ad_position_clicks_7d",
-        "user_impressions_1d", "user_clicks_1d", "user_impressions_7d", "user_clicks_7d",
-    )  # fmt: skip
-    assert loaded.feature_names == (
-        "ad_ctr_1d", "ad_ctr_7d", "ad_position_ctr_1d", "ad_position_ctr_7d", "user_ctr_1d", "user_ctr_7d",
-        "ad_log_impressions_1d", "ad_log_impressions_7d", "ad_position_log_impressions_7d", "user_log_impressions_7d",
-        "position", "hour",
-    )  # fmt: skip
-    assert [feature.name for feature in loaded.features if not feature.about] == []
+AD_CTR = load_feature_set(feature_set_path("ad_ctr"))
+NOTHING_KNOWN = {"position": 2, "timestamp": 86_400 * 3 + 7 * 3_600 + 300}
 
 
-def test_the_default_features_of_a_row_by_hand():
-    loaded = load_feature_set(feature_set_path("ad_ctr"))
-    five_past_seven = 86_400 * 3 + 7 * 3_600 + 300
-    row = loaded.row({"position": 2, "timestamp": five_past_seven, "ad_clicks_7d": 3, "ad_impressions_7d": 200})
-    features = dict(zip(loaded.feature_names, row, strict=True))
-    assert features["ad_ctr_7d"] == (3 + 1) / (200 + 200) == 0.01
-    assert features["ad_ctr_1d"] == 0.005  # never shown: the prior
-    assert features["ad_log_impressions_7d"] == pytest.approx(5.303304908059076)
+def features_of(**counts):
+    return dict(zip(AD_CTR.feature_names, AD_CTR.row({**NOTHING_KNOWN, **counts}), strict=True))
+
+
+def test_the_default_feature_set_counts_by_these_keys():
+    assert [" x ".join(keys) for keys in AD_CTR.key_tuples] == [
+        "", "ad.topic", "ad_id", "campaign_id", "advertiser_id", "features.section", "device_type", "location",
+        "user.features.age_band", "position", "user_id", "features.section x ad.topic", "device_type x ad.topic",
+        "user.features.age_band x ad.topic", "user_id x ad.topic", "location x advertiser_id", "device_type x location",
+        "user_id x ad_id",
+    ]  # fmt: skip
+    assert [each.name for each in AD_CTR.functions if not each.about] == []
+    assert AD_CTR.base == "log_odds"
+
+
+def test_where_nothing_is_known_every_lift_is_0_and_the_odds_are_those_of_3_percent():
+    features = features_of()
+    assert {value for name, value in features.items() if "lift" in name} == {0.0}
+    assert features["log_odds"] == pytest.approx(math.log(0.03 / 0.97))
     assert (features["position"], features["hour"]) == (2.0, 7.0)
-    assert {type(value) for value in row} == {float}
+    assert {type(value) for value in features.values()} == {float}
+
+
+HISTORY = {"all_clicks_28d": 294, "all_impressions_28d": 9_800}  # 3 %, as the prior
+
+
+def test_an_ad_is_lifted_above_its_campaign_and_a_new_one_starts_from_there():
+    campaign = {"campaign_clicks_28d": 60, "campaign_impressions_28d": 1_000}
+    new = features_of(**HISTORY, **campaign)
+    assert new["campaign_lift_28d"] == pytest.approx(math.log((60 + 12) / (1_000 * 0.03 + 12)))
+    assert new["ad_lift_28d"] == 0.0
+    known = features_of(**HISTORY, **campaign, ad_clicks_28d=20, ad_impressions_28d=200)
+    expected = 200 * 0.03 * math.exp(new["campaign_lift_28d"])
+    assert known["ad_lift_28d"] == pytest.approx(math.log((20 + 12) / (expected + 12)))
+    assert known["log_odds"] == pytest.approx(new["log_odds"] + known["ad_lift_28d"])
+
+
+def test_the_level_follows_the_last_hours():
+    quiet, busy = (features_of(**HISTORY, all_clicks_6h=clicks, all_impressions_6h=2_500) for clicks in (75, 200))
+    rate = 0.03 * (200 + 100) / (2_500 * 0.03 + 100)
+    assert quiet["log_odds"] == pytest.approx(math.log(0.03 / 0.97))
+    assert busy["log_odds"] == pytest.approx(math.log(rate / (1 - rate)))
+
+
+def test_more_late_clicks_than_showings_are_no_certainty():
+    assert features_of(all_clicks_6h=10**6)["log_odds"] == 0.0
 
 
 def test_a_feature_may_use_an_earlier_feature_and_a_private_function_is_none(tmp_path):
@@ -286,3 +308,33 @@ def test_numbers_of_the_request_or_the_catalogue_are_inputs_and_nan_where_they_a
 def test_a_number_that_is_none_or_has_the_name_of_another_input_is_refused(tmp_path, numbers, words):
     with pytest.raises(FeatureSetError, match=words):
         load_feature_set(feature_set(tmp_path, f"NUMBERS = {numbers}\ndef slot(position):\n    return position\n"))
+
+
+def test_steps_lead_to_features_and_are_none_themselves(tmp_path):
+    body = (
+        "STEPS = ('doubled',)\nBASE = 'plus_one'\ndef doubled(position):\n    return 2 * position\n"
+        "def plus_one(doubled):\n    return doubled + 1\n"
+    )
+    loaded = load_feature_set(feature_set(tmp_path, body))
+    assert loaded.feature_names == ("plus_one",)
+    assert loaded.row({"position": 3, "timestamp": 0}) == [7.0]
+    assert (loaded.base, loaded.base_place) == ("plus_one", 0)
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("STEPS = ('no_such',)", "STEPS names no function: no_such"),
+        ("STEPS = ('slot',)", "defines no feature function"),
+        ("BASE = 'no_such'", "BASE names no feature: no_such"),
+        ("STEPS = ('slot',)\nBASE = 'slot'\ndef other(position):\n    return position", "BASE names no feature: slot"),
+    ],
+)
+def test_steps_and_a_base_that_are_none_are_refused(tmp_path, line, words):
+    with pytest.raises(FeatureSetError, match=words):
+        load_feature_set(feature_set(tmp_path, f"{line}\ndef slot(position):\n    return position\n"))
+
+
+def test_a_path_is_meant_from_the_root_of_the_repository():
+    assert feature_set_path("tests/small_features.py") == FEATURE_SETS.parents[1] / "tests" / "small_features.py"
+    assert feature_set_path("/elsewhere/mine.py") == Path("/elsewhere/mine.py")

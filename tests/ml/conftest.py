@@ -44,7 +44,7 @@ def training_set_as_of(settings: Settings, as_of: datetime) -> TrainingSet:
 def bad_models(
     settings: Settings, training_set: TrainingSet, good: FittedModel, folder: Path
 ) -> dict[str, FittedModel]:
-    other = folder / "ad_ctr.py"
+    other = folder / "small_features.py"
     other.write_text(
         market.feature_set().path.read_text().replace("PRIOR_IMPRESSIONS = 200.0", "PRIOR_IMPRESSIONS = 2.0")
     )

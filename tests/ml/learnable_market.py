@@ -18,7 +18,7 @@ from ml.model_run import FittedModel
 from ml.splits import Slice, time_slices
 from ml.staging import TrainingSet
 
-TEST_CONF = Path(__file__).resolve().parents[2] / "conf" / "test.toml"
+TEST_CONF = Path(__file__).with_name("learnable.toml")
 START = datetime(2026, 1, 1, tzinfo=UTC)
 FIRST_AS_OF = datetime(2026, 1, 6, 1, tzinfo=UTC)
 """Train 1 Jan, stop 2 Jan, calibration 3 Jan, holdout 4 Jan."""
@@ -53,7 +53,7 @@ ABSENT = {
 
 @cache
 def feature_set() -> FeatureSet:
-    return load_feature_set(feature_set_path("ad_ctr"))
+    return load_feature_set(feature_set_path("tests/small_features.py"))
 
 
 def counts(ctr: float, position: int) -> dict[str, float]:

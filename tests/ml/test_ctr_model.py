@@ -80,7 +80,7 @@ def test_a_row_without_a_request_field_is_refused(pyfunc: PyFuncModel) -> None:
 
 
 def test_the_feature_set_travels_with_the_model_under_its_own_name(model: Any) -> None:
-    assert model.feature_set.name == "ad_ctr"
+    assert model.feature_set.name == "small_features"
     assert model.feature_set.hash == market.feature_set().hash
     assert model.feature_set.path != market.feature_set().path
 

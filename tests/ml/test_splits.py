@@ -15,7 +15,7 @@ END = AS_OF - 25 * HOUR
 
 @pytest.fixture
 def hours(settings: Settings) -> Settings:
-    training = replace(settings.training, early_stopping_hours=3, calibration_hours=2, holdout_hours=1)
+    training = replace(settings.training, early_stopping_hours=3, calibration_hours=2, holdout_hours=1, warmup_hours=0)
     return replace(settings, training=training)
 
 
@@ -27,6 +27,15 @@ def test_slices_are_counted_back_from_the_newest_mature_instant(hours: Settings)
         "calibration": (-3, -1),
         "holdout": (-1, 0),
     }
+
+
+@pytest.mark.parametrize(("first", "warmup", "start"), [(20, 4, 16), (20, 72, 13), (6, 72, 6), (5, 72, 6)])
+def test_rows_without_a_history_are_not_trained_on_but_half_of_all_at_most_is_left_out(
+    hours: Settings, first: int, warmup: int, start: int
+) -> None:
+    training = replace(hours.training, warmup_hours=warmup)
+    train = time_slices(AS_OF, END - first * HOUR, training)["train"]
+    assert ((train.start - END) / HOUR, (train.end - END) / HOUR) == (-start, -6)
 
 
 def test_each_row_is_in_one_slice_and_a_boundary_belongs_to_the_later_one(hours: Settings) -> None:

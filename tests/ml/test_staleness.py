@@ -31,7 +31,7 @@ def moving_market(days: int, rows_a_day: int, drift: float) -> TrainingSet:
 
 
 def aged_after(settings: Settings, training_set: TrainingSet, train_end: int, end: int) -> list[Aged]:
-    feature_set = load_feature_set(feature_set_path("ad_ctr"))
+    feature_set = load_feature_set(feature_set_path("tests/small_features.py"))
     found = staleness.tested(training_set, feature_set, settings.training, train_end * DAY, end * DAY)
     return list(found)
 

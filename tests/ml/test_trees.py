@@ -129,3 +129,33 @@ def test_direction_more_of_a_rising_feature_never_lowers_a_score_nor_more_of_a_f
     above = below.copy()
     above[:, 1] += random.exponential(1.0, 5000).astype(np.float32)
     assert (direction * (margins(booster, above) - margins(booster, below)) >= 0).all()
+
+
+def test_trees_start_from_the_base_feature_row_by_row(settings: Settings) -> None:
+    """The first feature is the true log-odds: trees that start from it have nothing to add, others must find it."""
+    random = np.random.default_rng(3)
+    truth = random.normal(-2.0, 1.0, 6000).astype(np.float32)
+    noise = random.random(6000, dtype=np.float32)
+    labels = (random.random(6000) < 1 / (1 + np.exp(-truth))).astype(np.int8)
+    known = TrainingSet(
+        np.stack([truth, noise], axis=1), labels, np.arange(6000.0), np.arange(6000, dtype=np.uint32), ""
+    )
+    later = known.features[4000:]
+    slices = slice(0, 3000), slice(3000, 4000)
+    based = fitted_trees(matrices(known, *slices, keep_rate=1.0, base=0), settings.training, (0, 0))
+    assert np.abs(margins(based, later, 0) - later[:, 0]).max() < 0.3
+    assert np.array_equal(margins(based, later, 0), based.predict(
+        xgboost.DMatrix(later, base_margin=later[:, 0]), output_margin=True
+    ).astype(np.float64))  # fmt: skip
+
+
+def test_sampling_is_undone_above_a_base_too(settings: Settings) -> None:
+    features = np.full((6000, 1), -1.5, np.float32)
+    labels = (np.arange(6000) % 10 == 0).astype(np.int8)
+    every_fourth = (np.cumsum(1 - labels) % 4 == 0) & (labels == 0)
+    hashes = np.where(every_fourth, 0, 2**31).astype(np.uint32)
+    known = TrainingSet(features, labels, np.arange(6000.0), hashes, "")
+    given = matrices(known, slice(0, 4000), slice(4000, 6000), keep_rate=0.25, base=0)
+    training = replace(settings.training, subsample=1.0, rounds=100, learning_rate=0.3)
+    found = margins(fitted_trees(given, training, (0,)), features[:1], 0)[0]
+    assert found == pytest.approx(np.log(0.1 / 0.9), abs=0.02)

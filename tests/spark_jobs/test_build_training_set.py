@@ -1,4 +1,5 @@
 from argparse import Namespace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import lmdb
@@ -17,13 +18,15 @@ from tests.spark_jobs.conftest import NOON, click, impression
 
 pytestmark = pytest.mark.spark
 AS_OF = datetime(2026, 1, 12, tzinfo=UTC)
-AD_CTR = load_feature_set(feature_set_path("ad_ctr"))
+SMALL = load_feature_set(feature_set_path("tests/small_features.py"))
 
 
 @pytest.fixture(scope="module")
 def prepared(copied_lake, tmp_path_factory, landed):
     """Impressions 0 (clicked), 180 and 2,000 minutes after NOON; the last is not mature as of AS_OF."""
     lake = copied_lake(tmp_path_factory.mktemp("prepared"))
+    features = replace(lake.settings.features, feature_set="tests/small_features.py")
+    lake = replace(lake, settings=replace(lake.settings, features=features))
     shown = [
         Event("ad_impressions", NOON + timedelta(minutes=m), impression(m, position=None if m == 180 else 2))
         for m in (0, 180, 2000)
@@ -59,12 +62,12 @@ def test_a_row_without_position_is_taken_for_the_default_one_as_in_serving(prepa
 
 def test_features_are_those_of_the_plain_functions_bit_for_bit(prepared):
     for row in built(prepared).values():
-        assert row["features"] == np.float32(AD_CTR.row(row["inputs"])).tolist()
+        assert row["features"] == np.float32(SMALL.row(row["inputs"])).tolist()
 
 
 def test_building_it_again_gives_the_same_rows(prepared):
     assert built(prepared) == built(prepared)
-    assert {row["training_set_id"] for row in built(prepared).values()} == {training_set_id(AD_CTR.hash, AS_OF)}
+    assert {row["training_set_id"] for row in built(prepared).values()} == {training_set_id(SMALL.hash, AS_OF)}
 
 
 def test_labels_that_are_not_made_as_of_then_stop_the_job(prepared):
