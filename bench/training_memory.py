@@ -47,7 +47,9 @@ def measured(rows: int, keep_rate: float) -> Measured:
     try:
         write_feature_set(folder / "wide.py")
         conf = folder / "bench.toml"
-        conf.write_text(f'[features]\nfeature_set = "{folder}/wide.py"\n[training]\nkeep_rate = {keep_rate}\n')
+        conf.write_text(
+            f'[features]\nfeature_set = "{folder}/wide.py"\n[training]\nwarmup_hours = 0\nkeep_rate = {keep_rate}\n'
+        )
         environment = {
             "CLICKLAKE_HOME": str(folder / "home"),
             "CLICKLAKE_CONF": str(conf),

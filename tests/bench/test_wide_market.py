@@ -12,7 +12,8 @@ from ml.train import given_rows
 
 def test_a_market_of_few_rows_has_all_that_training_reads(settings: Settings, tmp_path: Path) -> None:
     write_feature_set(tmp_path / "wide.py")
-    settings = replace(settings, features=Features(str(tmp_path / "wide.py")))
+    training = replace(settings.training, warmup_hours=0)
+    settings = replace(settings, features=Features(str(tmp_path / "wide.py")), training=training)
     write_market(settings, 3000)
     given = given_rows(settings, AS_OF)
     training_set, rows = given.training_set, given.rows
