@@ -1,19 +1,17 @@
 """The default feature set: how much more, or less, than expected an ad, its parents, place and user are clicked.
 
 A *lift* is ln of how many times the expected clicks came, drawn towards 0 by `strength` expected clicks. Each is
-measured against what its parents lead to expect, so that lifts add up and a new ad starts from its parents: the CTR of
-all, the place (device, location, section, slot), topic, advertiser, campaign. Their sum is `log_odds`, from which the
-trees start. Strengths are 1 / variance of such lifts in the synthetic market (docs/benchmarks.md).
+measured against what its parents lead to expect, so that lifts add up and a new ad starts from its parents. Their sum
+is `log_odds`, from which the trees start.
 """
 
 from math import exp, log, log1p
 
-from data_contracts.features import DAY, HOUR, Count
+from data_contracts.features import DAY, HOUR, Count, Event
 
-MONTH = 28 * DAY
-SECTION, TOPIC, AGE_BAND = "features.section", "ad.topic", "user.features.age_band"
+MONTH, SECTION, TOPIC, AGE_BAND = 28 * DAY, "features.section", "ad.topic", "user.features.age_band"
 CLICKED: dict[tuple[str, ...], tuple[int, ...]] = {
-    (): (6 * HOUR, DAY, 3 * DAY, MONTH),
+    (): (HOUR, 3 * HOUR, 6 * HOUR, DAY, 3 * DAY, MONTH),
     (TOPIC,): (DAY, 3 * DAY, MONTH),
     ("ad_id",): (MONTH,),
     **{(key,): (MONTH,) for key in ("campaign_id", "advertiser_id", SECTION, "device_type", "location", AGE_BAND)},
@@ -22,19 +20,17 @@ CLICKED: dict[tuple[str, ...], tuple[int, ...]] = {
     **dict.fromkeys((("location", "advertiser_id"), ("device_type", "location")), (MONTH,)),
 }
 SHOWN = {("campaign_id",): 3 * DAY, ("ad_id",): 3 * DAY, ("user_id",): 7 * DAY, ("user_id", "ad_id"): 7 * DAY}
-COUNTS = (
-    *(Count(keys, event, window) for keys, windows in CLICKED.items() for window in windows
-      for event in ("impressions", "clicks")),
-    *(Count(keys, "impressions", window) for keys, window in SHOWN.items()),
-)  # fmt: skip
+BOTH: tuple[Event, ...] = ("impressions", "clicks")
+COUNTS = tuple(Count(keys, event, window) for keys in CLICKED for window in CLICKED[keys] for event in BOTH)
+COUNTS += tuple(Count(keys, "impressions", window) for keys, window in SHOWN.items())
 
-STEPS = ("ctr_28d", "ctr_before_3d", "ctr_3d", "ctr_1d", "ctr_6h", "topic_ctr_28d")
+STEPS = ("ctr_28d", "ctr_before_3d", "ctr_3d", "ctr_1d", "ctr_now", "topic_ctr_28d")
 """The trees do not see how high the CTR of all is: they would learn the days of the training set by it."""
 BASE = "log_odds"
 RISING = (
-    "topic_lift_28d", "topic_lift_1d", "advertiser_lift_28d", "campaign_lift_28d", "ad_lift_28d",
-    "section_topic_lift_28d", "device_topic_lift_28d", "age_band_topic_lift_28d", "location_advertiser_lift_28d",
-    "user_lift_28d", "user_topic_lift_28d", "context_log_odds", "log_odds",
+    "topic_lift_28d", "topic_lift_1d", "advertiser_lift_28d", "campaign_lift_28d", "ad_lift_28d", "user_lift_28d",
+    "section_topic_lift_28d", "device_topic_lift_28d", "age_band_topic_lift_28d", "user_topic_lift_28d",
+    "location_advertiser_lift_28d", "context_log_odds", "log_odds",
 )  # fmt: skip
 
 
@@ -67,9 +63,13 @@ def ctr_1d(all_clicks_1d, all_impressions_1d, ctr_3d):
     return _ctr(all_clicks_1d, all_impressions_1d, ctr_3d, 100.0)
 
 
-def ctr_6h(all_clicks_6h, all_impressions_6h, ctr_1d):
-    """CTR of all over six hours, drawn towards that of the day; late clicks on little traffic could pass any CTR."""
-    return min(_ctr(all_clicks_6h, all_impressions_6h, ctr_1d, 100.0), 0.5)
+def ctr_now(
+    all_clicks_6h, all_impressions_6h, all_clicks_3h, all_impressions_3h, all_clicks_1h, all_impressions_1h, ctr_1d
+):
+    """CTR of all of late: that of the day, moved by 6 hours, by 3, by the last; late clicks make no certainty."""
+    moved = _ctr(all_clicks_6h, all_impressions_6h, ctr_1d, 50.0)
+    moved = _ctr(all_clicks_3h, all_impressions_3h, moved, 50.0)
+    return min(_ctr(all_clicks_1h, all_impressions_1h, moved, 50.0), 0.5)
 
 
 def topic_ctr_28d(topic_clicks_28d, topic_impressions_28d, ctr_28d):
@@ -204,7 +204,7 @@ def user_topic_lift_28d(
 
 
 def context_log_odds(
-    ctr_6h, topic_lift_1d, advertiser_lift_28d, campaign_lift_28d, ad_lift_28d, section_lift_28d, device_lift_28d,
+    ctr_now, topic_lift_1d, advertiser_lift_28d, campaign_lift_28d, ad_lift_28d, section_lift_28d, device_lift_28d,
     location_lift_28d, device_location_lift_28d, age_band_lift_28d, position_lift_28d, section_topic_lift_28d,
     device_topic_lift_28d, age_band_topic_lift_28d, location_advertiser_lift_28d,
 ):  # fmt: skip
@@ -212,7 +212,7 @@ def context_log_odds(
     of_ad = topic_lift_1d + advertiser_lift_28d + campaign_lift_28d + ad_lift_28d
     of_place = section_lift_28d + device_lift_28d + location_lift_28d + device_location_lift_28d + position_lift_28d
     of_both = section_topic_lift_28d + device_topic_lift_28d + location_advertiser_lift_28d
-    return log(ctr_6h / (1.0 - ctr_6h)) + of_ad + of_place + of_both + age_band_lift_28d + age_band_topic_lift_28d
+    return log(ctr_now / (1.0 - ctr_now)) + of_ad + of_place + of_both + age_band_lift_28d + age_band_topic_lift_28d
 
 
 def log_odds(context_log_odds, user_lift_28d, user_topic_lift_28d):

@@ -141,7 +141,7 @@ def test_an_ad_is_lifted_above_its_campaign_and_a_new_one_starts_from_there():
 
 def test_the_level_follows_the_last_hours():
     quiet, busy = (features_of(**HISTORY, all_clicks_6h=clicks, all_impressions_6h=2_500) for clicks in (75, 200))
-    rate = 0.03 * (200 + 100) / (2_500 * 0.03 + 100)
+    rate = 0.03 * (200 + 50) / (2_500 * 0.03 + 50)
     assert quiet["log_odds"] == pytest.approx(math.log(0.03 / 0.97))
     assert busy["log_odds"] == pytest.approx(math.log(rate / (1 - rate)))
 
