@@ -9,6 +9,7 @@ WRITERS = {
     "count_tiles": ("count_tiles",),
     "labels": ("labels", "click_joins"),
     "training_sets": ("training_sets",),
+    "holdouts": ("holdouts",),
     "table_sizes": ("table_sizes",),
 }
 """Pool -> its tables. `clicklake start` makes the pools; a task waits for its slot."""

@@ -77,6 +77,13 @@ def training_set_id(feature_set_hash: str, as_of: datetime) -> str:
     return f"{feature_set_hash[:16]}-{as_of.astimezone(UTC):%Y%m%dT%H%M%SZ}"
 
 
+def holdout_id(training_set: str, champion_hash: str | None) -> str:
+    """The name of what the challenger of a training set is judged on, beside a champion of these definitions."""
+    own = training_set.partition("-")[0]
+    other = (champion_hash or "")[:16]
+    return f"{training_set}-{other}" if other and other != own else training_set
+
+
 @dataclass(frozen=True)
 class Feature:
     """One model input: a function of numbers, with its parameters resolved to inputs or earlier features."""

@@ -21,6 +21,7 @@ __all__ = [
     "CLICK_JOINS",
     "CONTRACT_VERSION",
     "COUNT_TILES",
+    "HOLDOUTS",
     "LABELS",
     "LANDED",
     "MODEL_PREDICTIONS",
@@ -134,11 +135,28 @@ TRAINING_SETS = Table(
         Column("timestamp", "TIMESTAMP", "when the ad was shown"),
         Column("snapshot_at", "TIMESTAMP", "as_of of the counts serving could have held"),
         Column("clicked", "INT", "the label", allowed=("0", "1")),
-        Column("inputs", "MAP<STRING,DOUBLE>", "request fields and counts"),
         Column("features", "ARRAY<FLOAT>", "what the trees see, in the feature set's order"),
     ),
     key=("training_set_id", "impression_id"),
     partition_by=("training_set_id",),
+    derived=True,
+)
+
+HOLDOUTS = Table(
+    "holdouts",
+    "What a challenger and the champion are judged on: their inputs, made from the tables again after training.",
+    (
+        Column("holdout_id", "STRING", "training set of the challenger, and the champion's feature set hash"),
+        Column("as_of", "TIMESTAMP", "exclusive end of what was known"),
+        Column("impression_id", "STRING", "the impression"),
+        USER_ID,
+        Column("timestamp", "TIMESTAMP", "when the ad was shown"),
+        Column("snapshot_at", "TIMESTAMP", "as_of of the counts serving could have held"),
+        Column("clicked", "INT", "the label", allowed=("0", "1")),
+        Column("inputs", "MAP<STRING,DOUBLE>", "request fields, numbers and counts of both models by name"),
+    ),
+    key=("holdout_id", "impression_id"),
+    partition_by=("holdout_id",),
     derived=True,
 )
 
@@ -177,7 +195,7 @@ TABLES = {
     table.name: table
     for table in (
         AD_IMPRESSIONS, CLICKS, ADS, USERS, MODEL_PREDICTIONS, RAW_EVENTS, REJECTED_EVENTS, VALIDATION_RESULTS,
-        COUNT_TILES, LABELS, TRAINING_SETS, CLICK_JOINS, TABLE_SIZES,
+        COUNT_TILES, LABELS, TRAINING_SETS, HOLDOUTS, CLICK_JOINS, TABLE_SIZES,
     )
 }  # fmt: skip
 LANDED = {name: table for name, table in TABLES.items() if table.landed}

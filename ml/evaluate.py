@@ -1,10 +1,12 @@
 """Judges the challenger: python -m ml.evaluate --as-of 2019-11-30T23:00:00Z
 
 Challenger and champion score the challenger's holdout, which is later than all that either has seen, through the
-registered models themselves: what is judged is what is served. The rows must be those that the challenger was trained
-from. The verdict is kept with the version.
+registered models themselves: what is judged is what is served. Their inputs were made from the tables again, after
+training (spark_jobs.build_holdout): an input that only training had is not there. The rows trained from must still be
+those of the version's checksum. The verdict is kept with the version.
 """
 
+import math
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -15,18 +17,19 @@ from typing import Any
 import mlflow
 
 from data_contracts import registry
-from data_contracts.features import FeatureSet
+from data_contracts.features import FeatureSet, holdout_id
 from data_contracts.model_versions import RegisteredVersion, Verdict
 from data_contracts.registry import RegistryError
 from data_contracts.sections import parsed_instant
 from data_contracts.settings import Settings
-from data_contracts.tables import AD_IMPRESSIONS, TRAINING_SETS
+from data_contracts.tables import AD_IMPRESSIONS, HOLDOUTS, TRAINING_SETS
 from ml.command import exit_code, parser
 from ml.gate import Judged, judge
+from ml.holdouts import Holdout, lacking, read_holdout
 from ml.metrics import Floats
 from ml.model_run import git_commit
 from ml.splits import Slice
-from ml.training_sets import Holdout, read_holdout, read_training_set, table_versions
+from ml.training_sets import read_training_set, table_versions
 
 
 def evaluate(settings: Settings, as_of: datetime) -> str:
@@ -77,12 +80,13 @@ def verdict_on(settings: Settings, challenger: RegisteredVersion, champion: Regi
     model = loaded(challenger)
     incumbent = loaded(champion) if champion else None
     given = feature_set_of(model)
-    needed = feature_set_of(incumbent).input_names if incumbent else ()
-    if champion and (missing := [name for name in needed if name not in given.input_names]):
-        reason = f"the training set lacks inputs of champion version {champion.version}: {', '.join(missing)}"
-        return Verdict("not_comparable", (reason,), (), evidence)
-    versions = table_versions(settings, (TRAINING_SETS.name, AD_IMPRESSIONS.name))
+    versions = table_versions(settings, (TRAINING_SETS.name, HOLDOUTS.name, AD_IMPRESSIONS.name))
     name, trained_on = challenger.tags["training_set_id"], challenger.tags["training_set_checksum"]
+    judged_on = holdout_id(name, champion.tags.get("feature_set_hash") if champion else None)
+    needed = feature_set_of(incumbent) if incumbent else None
+    if champion and needed and (missing := lacking(settings, versions, judged_on, certain_inputs(needed))):
+        reason = f"the holdout lacks inputs of champion version {champion.version}: {', '.join(missing)}"
+        return Verdict("not_comparable", (reason,), (), evidence)
     found = read_training_set(settings, versions, name, given.feature_names).checksum
     evidence |= {"delta_versions": versions, "training_set_checksum_found": found}
     if found != trained_on:
@@ -91,7 +95,8 @@ def verdict_on(settings: Settings, challenger: RegisteredVersion, champion: Regi
             f"checksum {found}, not {trained_on}; train again and evaluate that version"
         )
         return Verdict("not_comparable", (reason,), (), evidence)
-    holdout = read_holdout(settings, versions, name, given.input_names, Slice(start.timestamp(), end.timestamp()))
+    names = dict.fromkeys((*given.input_names, *(needed.input_names if needed else ())))
+    holdout = read_holdout(settings, versions, judged_on, tuple(names), Slice(start.timestamp(), end.timestamp()))
     champion_scores = scores_of(incumbent, holdout) if incumbent else None
     judged = Judged(holdout.labels, holdout.users, scores_of(model, holdout), champion_scores, holdout.slices)
     outcome, reasons, slices = judge(judged, settings.gate)
@@ -127,6 +132,11 @@ def feature_set_of(model: Any) -> FeatureSet:
     """The definitions that travel with a loaded pyfunc."""
     feature_set: FeatureSet = model.unwrap_python_model().feature_set
     return feature_set
+
+
+def certain_inputs(feature_set: FeatureSet) -> list[str]:
+    """The inputs that every row has: all but numbers."""
+    return [name for name in feature_set.input_names if not math.isnan(feature_set.absent.get(name, 0.0))]
 
 
 def scores_of(model: Any, holdout: Holdout) -> Floats:

@@ -22,14 +22,8 @@ INPUT = "input "
 def with_features(rows: DataFrame, feature_set: FeatureSet) -> DataFrame:
     """Labelled rows with `features`, computed by the very machine code that serving runs."""
     inputs = [column.alias(f"{INPUT}{number}") for number, column in enumerate(inputs_of(feature_set))]
-    own = ["impression_id", "user_id", "timestamp", "snapshot_at", "clicked", "inputs"]
-    pairs = [
-        part
-        for name, column in zip(feature_set.input_names, inputs_of(feature_set), strict=True)
-        for part in (F.lit(name), column)
-    ]
-    placed = rows.withColumns({"snapshot_at": F.timestamp_seconds("snapshot_at"), "inputs": F.create_map(*pairs)})
-    given = placed.select(*own, *inputs)
+    own = ["impression_id", "user_id", "timestamp", "snapshot_at", "clicked"]
+    given = rows.withColumn("snapshot_at", F.timestamp_seconds("snapshot_at")).select(*own, *inputs)
     schema = given.select(*own).schema.add("features", ArrayType(FloatType()))
     return given.mapInArrow(_featuriser(feature_set, own), schema)
 

@@ -29,15 +29,15 @@ def mature_impressions(impressions: DataFrame, labels: DataFrame, as_of: datetim
 
 
 def labelled_rows(
-    lake: Lake, as_of: datetime, counts: Sequence[Count], numbers: Sequence[str], shown: str = "true"
+    lake: Lake, as_of: datetime, counts: Sequence[Count], numbers: Sequence[str], shown: Column | None = None
 ) -> DataFrame:
     """impression_id, user_id, timestamp, snapshot_at (epoch seconds), clicked, and every input by name, of the mature
-    impressions that the SQL condition `shown` lets through. Raises JobError when labels are not made as of then."""
+    impressions that the condition `shown` lets through. Raises JobError when labels are not made as of then."""
     labels = lake.read(LABELS)
     labelled_until = labels.agg(F.max(F.unix_seconds("as_of"))).collect()[0][0]
     if labelled_until is None or labelled_until < as_of.timestamp():
         raise JobError(f"labels are not yet made as of {as_of.isoformat()}; run label_impressions first")
-    impressions = lake.read(AD_IMPRESSIONS).where(shown)
+    impressions = lake.read(AD_IMPRESSIONS) if shown is None else lake.read(AD_IMPRESSIONS).where(shown)
     mature = mature_impressions(impressions, labels, as_of)
     keys = {*numbers, *(key for count in counts for key in count.keys)}
     known = keyed(mature, lake.read(ADS), lake.read(USERS), keys, lake.settings.serving.default_position)

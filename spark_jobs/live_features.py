@@ -1,13 +1,16 @@
 """What must be counted: all that the models in use, and the next to be trained, look at."""
 
-from data_contracts.features import Count
+from data_contracts.features import DAY, Count
 from data_contracts.known_features import all_known, current, known
 from data_contracts.settings import Settings
 
+GATE_COUNTS = tuple(Count((key,), "impressions", 28 * DAY) for key in ("ad_id", "user_id"))
+"""By which the gate tells new ads and users from known ones."""
+
 
 def live_counts(settings: Settings) -> tuple[Count, ...]:
-    """The counts of conf's feature set and of every version under an alias, each once. While MLflow does not answer,
-    those of all feature sets a training set was ever built from."""
+    """The counts of conf's feature set, of every version under an alias and of the gate, each once. While MLflow does
+    not answer, those of all feature sets a training set was ever built from."""
     from data_contracts.registry import (
         RegistryError,
         live_feature_sets,
@@ -23,4 +26,5 @@ def live_counts(settings: Settings) -> tuple[Count, ...]:
         live = [feature_set for feature_set in found.values() if feature_set is not None]
         if lost := [each[:16] for each, feature_set in found.items() if feature_set is None]:
             print(f"feature sets {', '.join(lost)} of live models are not known here: not counted for", flush=True)
-    return tuple(dict.fromkeys(count for feature_set in (current(settings), *live) for count in feature_set.counts))
+    counts = (count for feature_set in (current(settings), *live) for count in feature_set.counts)
+    return tuple(dict.fromkeys((*counts, *GATE_COUNTS)))

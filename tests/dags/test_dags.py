@@ -76,9 +76,15 @@ def test_tasks_run_in_the_order_of_the_data(bag):
             "maintain_count_tiles": [],
             "maintain_labels": [],
             "maintain_training_sets": [],
+            "maintain_holdouts": [],
             "maintain_table_sizes": [],
         },
-        "train_ad_ctr": {"train": [], "evaluate": ["train"], "promote": ["evaluate"]},
+        "train_ad_ctr": {
+            "train": [],
+            "build_holdout": ["train"],
+            "evaluate": ["build_holdout"],
+            "promote": ["evaluate"],
+        },
     }
 
 
@@ -109,6 +115,8 @@ def test_a_table_is_written_by_the_tasks_of_one_pool(bag):
         "maintain_labels": "labels",
         "build_training_set": "training_sets",
         "maintain_training_sets": "training_sets",
+        "build_holdout": "holdouts",
+        "maintain_holdouts": "holdouts",
         "maintain_table_sizes": "table_sizes",
         "publish_counts": "default_pool",
         "train": "default_pool",
@@ -144,7 +152,7 @@ def test_only_maintenance_runs_by_itself_unless_conf_says_when_to_ingest(bag, tm
 
 def test_what_a_person_types_never_becomes_part_of_a_command(bag):
     commands = {name: command for dag in bag["dags"].values() for name, command in dag["commands"].items()}
-    assert len(commands) == 19
+    assert len(commands) == 21
     assert all("{" not in command and ' --as-of "$AS_OF"' in command for command in commands.values())
     assert [name for name, command in commands.items() if "$SWITCH" in command] == ["refine_events"]
 

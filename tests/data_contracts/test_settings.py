@@ -32,7 +32,7 @@ def test_the_base_is_whole_and_holds_the_laptop_values():
     assert loaded.services.host == "127.0.0.1"
     assert loaded.services.serving_port == 8000
     assert loaded.features.feature_set == "ad_ctr"
-    assert loaded.gate.slice_columns == ("campaign_id", "position", "variant")
+    assert loaded.gate.slice_columns == ("advertiser_id", "device_type", "position")
     assert loaded.serving.segment_limit_seconds == 10.0
 
 

@@ -20,8 +20,8 @@ each_landed_table = pytest.mark.parametrize("table", LANDED.values(), ids=LANDED
 
 def test_these_are_the_tables():
     assert sorted(TABLES) == [
-        "ad_impressions", "ads", "click_joins", "clicks", "count_tiles", "labels", "model_predictions", "raw_events",
-        "rejected_events", "table_sizes", "training_sets", "users", "validation_results",
+        "ad_impressions", "ads", "click_joins", "clicks", "count_tiles", "holdouts", "labels", "model_predictions",
+        "raw_events", "rejected_events", "table_sizes", "training_sets", "users", "validation_results",
     ]  # fmt: skip
 
 
@@ -107,5 +107,5 @@ def test_whoever_is_a_user_is_a_pseudonym_by_contract():
     abouts = {
         table.name: column.about for table in TABLES.values() for column in table.columns if column.name == "user_id"
     }
-    assert sorted(abouts) == ["ad_impressions", "clicks", "model_predictions", "training_sets", "users"]
+    assert sorted(abouts) == ["ad_impressions", "clicks", "holdouts", "model_predictions", "training_sets", "users"]
     assert [name for name, about in abouts.items() if "keyed pseudonym" not in about] == []

@@ -100,6 +100,7 @@ def write_market(settings: Settings) -> None:
     for as_of in (FIRST_AS_OF, SECOND_AS_OF):
         mature = [row for row in impressions() if row["timestamp"] + timedelta(hours=25) <= as_of]
         write_training_set(settings, mature, as_of)
+        write_holdout(settings, mature, as_of)
 
 
 def write_impressions(settings: Settings, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -126,11 +127,33 @@ def write_training_set(
             "timestamp": pa.array([row["timestamp"] for row in rows], MOMENT),
             "snapshot_at": pa.array([row["timestamp"] for row in rows], MOMENT),
             "clicked": pa.array([row["clicked"] for row in rows], pa.int32()),
-            "inputs": pa.array([list(row.items()) for row in inputs], pa.map_(pa.string(), pa.float64())),
             "features": pa.array([definitions.row(row) for row in inputs], pa.list_(pa.type_for_alias(kind))),
         }
     )
     write_deltalake(settings.lake / "training_sets", table, mode="append", partition_by=["training_set_id"])
+
+
+HISTORY = {"ad_impressions_28d": 700.0, "user_impressions_28d": 5.0}
+"""What the gate is told of every ad and user."""
+
+
+def write_holdout(settings: Settings, rows: Sequence[Mapping[str, Any]], as_of: datetime) -> None:
+    """What build_holdout would make of `rows`, of all days: a reader looks at its window."""
+    size = len(rows)
+    inputs = [list((row["inputs"] | HISTORY).items()) for row in rows]
+    table = pa.table(
+        {
+            "holdout_id": [training_set_id(feature_set().hash, as_of)] * size,
+            "as_of": pa.array([as_of] * size, MOMENT),
+            "impression_id": [row["impression_id"] for row in rows],
+            "user_id": [row["user_id"] for row in rows],
+            "timestamp": pa.array([row["timestamp"] for row in rows], MOMENT),
+            "snapshot_at": pa.array([row["timestamp"] for row in rows], MOMENT),
+            "clicked": pa.array([row["clicked"] for row in rows], pa.int32()),
+            "inputs": pa.array(inputs, pa.map_(pa.string(), pa.float64())),
+        }
+    )
+    write_deltalake(settings.lake / "holdouts", table, mode="append", partition_by=["holdout_id"])
 
 
 def training_slices(settings: Settings, as_of: datetime) -> dict[str, Slice]:

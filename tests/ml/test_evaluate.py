@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import mlflow
@@ -13,7 +14,7 @@ from mlflow import MlflowClient
 from data_contracts import registry
 from data_contracts.model_versions import Verdict
 from data_contracts.settings import load
-from ml import evaluate
+from ml import evaluate, train
 from tests.ml import learnable_market as market
 from tests.ml.learnable_market import Laboratory
 
@@ -52,7 +53,7 @@ def test_a_verdict_rests_on_named_versions_a_window_and_its_rows(add_version: Ca
         "2026-01-05T00:00:00+00:00",
     )
     assert evidence["rows"] == market.IMPRESSIONS_PER_DAY
-    assert evidence["delta_versions"] == {"training_sets": 1, "ad_impressions": 0}
+    assert evidence["delta_versions"] == {"training_sets": 1, "holdouts": 1, "ad_impressions": 0}
 
 
 def test_the_verdict_is_an_artifact_of_the_run_and_a_tag_of_the_version(
@@ -118,11 +119,12 @@ def test_a_champion_of_other_definitions_over_the_same_inputs_is_comparable(add_
     assert verdict_as_of(SECOND.isoformat()).outcome != "not_comparable"
 
 
-def test_a_champion_whose_inputs_the_training_set_lacks_is_not_comparable(add_version: Callable[..., str]) -> None:
+def test_a_champion_whose_inputs_the_holdout_lacks_is_not_comparable(add_version: Callable[..., str]) -> None:
     add_version("wider features", FIRST, "champion")
     add_version("good", SECOND, "challenger")
     verdict = verdict_as_of(SECOND.isoformat())
     assert verdict.outcome == "not_comparable"
+    assert "the holdout lacks inputs of champion version 1: " in verdict.summary
     assert "device_type_impressions_1d" in verdict.summary
 
 
@@ -149,7 +151,7 @@ def test_a_training_set_of_other_rows_than_trained_from_is_not_comparable(
     trained_on, found = laboratory.checksums[FIRST], verdict.evidence["training_set_checksum_found"]
     assert f"than version 1 was trained from: checksum {found}, not {trained_on}; train again" in verdict.summary
     assert verdict.evidence["training_set_checksum"] == trained_on != found
-    assert verdict.evidence["delta_versions"] == {"training_sets": 2, "ad_impressions": 0}
+    assert verdict.evidence["delta_versions"] == {"training_sets": 2, "holdouts": 1, "ad_impressions": 0}
     assert verdict.slices == ()
 
 
@@ -161,7 +163,7 @@ def test_a_training_set_built_again_of_the_same_rows_is_judged(
     verdict = verdict_as_of(FIRST.isoformat())
     assert verdict.outcome == "promote"
     assert verdict.evidence["training_set_checksum_found"] == laboratory.checksums[FIRST]
-    assert verdict.evidence["delta_versions"] == {"training_sets": 2, "ad_impressions": 0}
+    assert verdict.evidence["delta_versions"] == {"training_sets": 2, "holdouts": 1, "ad_impressions": 0}
 
 
 def test_a_champion_is_not_judged_against_itself(
@@ -199,3 +201,21 @@ def test_a_champion_that_does_not_say_what_it_has_seen_is_an_error(
     store.delete_model_version_tag("ad_ctr", "1", "trained_through")
     assert evaluate.main(["--as-of", SECOND.isoformat()]) == 1
     assert capsys.readouterr().err == "error: version 1 of ad_ctr has no instant as its tag trained_through\n"
+
+
+def test_a_feature_that_knew_the_labels_is_of_no_use_on_the_holdout(
+    add_version: Callable[..., str], laboratory: Laboratory, own_lake: Path, store: MlflowClient
+) -> None:
+    """Clicks of the rows themselves have leaked into the training set: there the model looks perfect."""
+    leaked = [
+        dict(row, inputs=row["inputs"] | {"user_clicks_1d": 50.0 * row["clicked"]}) for row in market.impressions()
+    ]
+    mature = [row for row in leaked if row["timestamp"] + timedelta(hours=25) <= SECOND]
+    shutil.rmtree(own_lake / "training_sets")
+    market.write_training_set(load(), mature, SECOND)
+    assert train.main(["--as-of", SECOND.isoformat()]) == 0
+    version = registry.challenger(load())
+    assert version is not None
+    assert version.metrics["holdout_auc"] > 0.99
+    verdict = verdict_as_of(SECOND.isoformat())
+    assert verdict.outcome == "refuse"

@@ -9,23 +9,16 @@ import pytest
 
 from data_contracts.features import training_set_id
 from data_contracts.settings import Settings
-from ml.splits import Slice
 from ml.staging import TrainingSet
-from ml.training_sets import Holdout, TrainingSetError, read_holdout, read_training_set, table_versions
+from ml.training_sets import TrainingSetError, read_training_set, table_versions
 from tests.ml import learnable_market as market
 from tests.ml.learnable_market import Laboratory
 
 NAME = training_set_id(market.feature_set().hash, market.FIRST_AS_OF)
-DAY_4 = Slice(market.START.timestamp() + 3 * 86400, market.START.timestamp() + 4 * 86400)
 
 
 def training_set_of(settings: Settings, name: str, feature_names: Sequence[str]) -> TrainingSet:
     return read_training_set(settings, table_versions(settings, ["training_sets"]), name, feature_names)
-
-
-def holdout_of(settings: Settings, name: str, window: Slice) -> Holdout:
-    versions = table_versions(settings, ["training_sets", "ad_impressions"])
-    return read_holdout(settings, versions, name, market.feature_set().input_names, window)
 
 
 def test_rows_come_in_order_of_time_as_the_model_reads_them(laboratory: Laboratory) -> None:
@@ -35,14 +28,6 @@ def test_rows_come_in_order_of_time_as_the_model_reads_them(laboratory: Laborato
     assert rows.timestamps[1] == market.START.timestamp() + 86400 / market.IMPRESSIONS_PER_DAY
     assert rows.features.dtype == np.float32
     assert rows.features[7].tolist() == np.float32(market.feature_set().row(expected[7]["inputs"])).tolist()
-
-
-def test_rows_of_one_user_share_a_code(laboratory: Laboratory) -> None:
-    day_4 = market.impressions()[3 * market.IMPRESSIONS_PER_DAY : 4 * market.IMPRESSIONS_PER_DAY]
-    users = [row["user_id"] for row in day_4]
-    codes = holdout_of(laboratory.settings, NAME, DAY_4).users.tolist()
-    assert len(set(codes)) == len(set(users)) == len(set(zip(codes, users, strict=True)))
-    assert list(dict.fromkeys(codes)) == list(range(len(set(users))))  # by first appearance, whatever the pseudonyms
 
 
 def test_the_checksum_sees_a_changed_label(settings: Settings) -> None:
@@ -91,16 +76,6 @@ def test_staging_leaves_nothing_but_an_empty_folder(laboratory: Laboratory) -> N
     assert list((home / "staging").iterdir()) == []
 
 
-def test_the_holdout_is_its_window_with_inputs_and_slices(laboratory: Laboratory) -> None:
-    holdout = holdout_of(laboratory.settings, NAME, DAY_4)
-    expected = market.impressions()[3 * market.IMPRESSIONS_PER_DAY : 4 * market.IMPRESSIONS_PER_DAY]
-    assert holdout.labels.tolist() == [row["clicked"] for row in expected]
-    assert holdout.inputs.to_dict("records")[3] == expected[3]["inputs"]
-    assert list(holdout.slices) == ["campaign_id", "position", "variant"]
-    assert holdout.slices["campaign_id"].tolist() == [row["campaign_id"] for row in expected]
-    assert holdout.slices["position"].tolist() == [str(row["position"]) for row in expected]
-
-
 def test_versions_are_those_of_the_delta_logs(laboratory: Laboratory) -> None:
     assert table_versions(laboratory.settings, ["training_sets", "ad_impressions"]) == {
         "training_sets": 1,
@@ -114,18 +89,7 @@ def test_what_is_written_later_is_not_read(settings: Settings) -> None:
     market.write_impressions(settings, rows)
     versions = table_versions(settings, ["training_sets", "ad_impressions"])
     market.write_training_set(settings, rows[2:], market.FIRST_AS_OF)
-    definitions, whole = market.feature_set(), Slice(0, DAY_4.end)
-    assert len(read_training_set(settings, versions, NAME, definitions.feature_names).labels) == 2
-    assert len(read_holdout(settings, versions, NAME, definitions.input_names, whole).labels) == 2
-
-
-def test_an_impression_that_is_gone_is_kept_under_unknown(settings: Settings) -> None:
-    rows = market.impressions()[:3]
-    market.write_training_set(settings, rows, market.FIRST_AS_OF)
-    market.write_impressions(settings, rows[:1])
-    holdout = holdout_of(settings, NAME, Slice(0, DAY_4.end))
-    assert holdout.slices["position"].tolist() == [str(rows[0]["position"]), "unknown", "unknown"]
-    assert holdout.labels.tolist() == [row["clicked"] for row in rows]
+    assert len(read_training_set(settings, versions, NAME, market.feature_set().feature_names).labels) == 2
 
 
 def test_a_training_set_not_built_is_an_error_that_says_how_to_build_it(laboratory: Laboratory) -> None:
@@ -141,14 +105,3 @@ def test_a_lake_without_the_table_is_an_error(settings: Settings) -> None:
 def test_rows_of_other_features_are_an_error(laboratory: Laboratory) -> None:
     with pytest.raises(TrainingSetError, match=r"has rows of \[12\] features, its feature set defines 2"):
         training_set_of(laboratory.settings, NAME, ["one", "two"])
-
-
-def test_an_empty_window_is_an_error(laboratory: Laboratory) -> None:
-    with pytest.raises(TrainingSetError, match=r"no row of .* shown in"):
-        holdout_of(laboratory.settings, NAME, Slice(0.0, 1.0))
-
-
-def test_a_slice_column_that_impressions_do_not_have_is_an_error(laboratory: Laboratory) -> None:
-    gate = replace(laboratory.settings.gate, slice_columns=("position", "weather"))
-    with pytest.raises(TrainingSetError, match=r"slice_columns: ad_impressions has no column weather"):
-        holdout_of(replace(laboratory.settings, gate=gate), NAME, DAY_4)
