@@ -1,5 +1,7 @@
 """Metrics by what was shown where."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -31,11 +33,13 @@ def test_each_value_of_each_column_has_its_own_metrics_the_most_clicks_first() -
 
 
 def test_values_come_in_the_order_of_the_training_set_from_the_impressions(settings: Settings) -> None:
+    gate = replace(settings.gate, slice_columns=("campaign_id", "position"))
+    settings = replace(settings, gate=gate)
     market.write_training_set(settings, list(reversed(ROWS[:40])), market.FIRST_AS_OF)
     market.write_impressions(settings, list(reversed(ROWS[:38])))
     versions = table_versions(settings, ["training_sets", "ad_impressions"])
     window = Slice(ROWS[10]["timestamp"].timestamp(), ROWS[40]["timestamp"].timestamp())
     found = slice_values(settings, versions, NAME, window)
-    assert list(found) == ["campaign_id", "position", "variant"]
+    assert list(found) == ["campaign_id", "position"]
     assert found["position"].tolist() == [str(row["position"]) for row in ROWS[10:38]] + ["unknown"] * 2
     assert found["campaign_id"].tolist() == [row["campaign_id"] for row in ROWS[10:38]] + ["unknown"] * 2

@@ -48,21 +48,25 @@ def test_only_mature_rows_enter_with_the_counts_that_serving_could_have_held(pre
     first, later = rows["impression-0"], rows["impression-180"]
     assert (first["clicked"], later["clicked"]) == (1, 0)
     assert later["snapshot_at"].isoformat() == "2026-01-10T14:00:00"  # 15:00 was published at 15:15 only
-    assert first["inputs"]["ad_impressions_7d"] == 0
-    counts = {name: value for name, value in later["inputs"].items() if value and name not in ("position", "timestamp")}
-    assert counts == {
-        "ad_impressions_1d": 1, "ad_clicks_1d": 1, "ad_impressions_7d": 1, "ad_clicks_7d": 1,
-        "user_impressions_1d": 1, "user_clicks_1d": 1, "user_impressions_7d": 1, "user_clicks_7d": 1,
-    }  # fmt: skip
+    nothing, seen = (dict(zip(SMALL.feature_names, row["features"], strict=True)) for row in (first, later))
+    assert (nothing["ad_log_impressions_7d"], nothing["user_log_impressions_7d"]) == (0, 0)
+    once_clicked = np.float32((1 + 1) / (1 + 200))
+    assert {seen[f"{who}_ctr_{span}"] for who in ("ad", "user") for span in ("1d", "7d")} == {once_clicked}
+    assert seen["ad_position_log_impressions_7d"] == 0  # it was shown in another slot
 
 
 def test_a_row_without_position_is_taken_for_the_default_one_as_in_serving(prepared):
-    assert built(prepared)["impression-180"]["inputs"]["position"] == prepared.settings.serving.default_position
+    features = dict(zip(SMALL.feature_names, built(prepared)["impression-180"]["features"], strict=True))
+    assert features["position"] == prepared.settings.serving.default_position
 
 
 def test_features_are_those_of_the_plain_functions_bit_for_bit(prepared):
-    for row in built(prepared).values():
-        assert row["features"] == np.float32(SMALL.row(row["inputs"])).tolist()
+    counts = dict.fromkeys(
+        ("ad_impressions_1d", "ad_clicks_1d", "ad_impressions_7d", "ad_clicks_7d", "user_impressions_1d",
+         "user_clicks_1d", "user_impressions_7d", "user_clicks_7d"), 1,
+    )  # fmt: skip
+    request = {"position": 1, "timestamp": (NOON + timedelta(minutes=180)).timestamp()}
+    assert built(prepared)["impression-180"]["features"] == np.float32(SMALL.row(request | counts)).tolist()
 
 
 def test_building_it_again_gives_the_same_rows(prepared):
@@ -87,7 +91,7 @@ def test_the_snapshot_holds_the_same_counts_that_a_training_row_of_then_would(pr
         )
     assert (meta.as_of, meta.impressions, meta.clicks) == (int(as_of.timestamp()), 2, 1)
     assert dict(zip(meta.counts["ad_id"], ad, strict=True)) == {
-        "ad_impressions_1d": 2, "ad_clicks_1d": 1, "ad_impressions_7d": 2, "ad_clicks_7d": 1,
+        "ad_impressions_1d": 2, "ad_clicks_1d": 1, "ad_impressions_7d": 2, "ad_clicks_7d": 1, "ad_impressions_28d": 2,
     }  # fmt: skip
     assert slot == (1, 1, 1, 1)
 
