@@ -17,8 +17,8 @@ install: ## Make the environment from the lock and fetch the Delta jars; starts 
 $(CLICKLAKE):
 	@echo "clicklake: not installed; run \`make install\`" >&2; exit 2
 
-run: install ## Start everything, import the sample log, run the DAGs, show a prediction
-	@$(CLICKLAKE) run
+run: install ## Start everything, bring a sample (DATA=market or obd), run the DAGs, show a prediction
+	@$(CLICKLAKE) run $(if $(DATA),--data $(DATA))
 
 stop: $(CLICKLAKE) ## Stop everything; nothing is left running
 	@$(CLICKLAKE) stop

@@ -25,7 +25,7 @@ import uvloop
 from rich.console import Console
 from rich.table import Table
 
-from bench.event_load import Load, Requests, asked
+from bench.event_load import CLOCK, Load, Requests, asked
 from bench.first_run import overlay
 from cli.jars import ROOT
 from data_contracts import settings as conf
@@ -62,7 +62,10 @@ def measured(
 @contextmanager
 def serving(folder: Path) -> Iterator[tuple[conf.Settings, psutil.Process]]:
     """A serving process of its own on its own core, without model, snapshot and MLflow."""
-    environ = {**os.environ, "CLICKLAKE_HOME": str(folder / "home"), "CLICKLAKE_CONF": str(overlay(folder))}
+    home = folder / "home"
+    home.mkdir()
+    (home / conf.HOME_CONF).write_text(f'[clock]\nstated = "{CLOCK}"\n')
+    environ = {**os.environ, "CLICKLAKE_HOME": str(home), "CLICKLAKE_CONF": str(overlay(folder))}
     settings = conf.load(environ)
     with (folder / "serving.log").open("w") as log:
         command = [sys.executable, "-m", "serving"]

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
+CLOCK = "2019-11-30T23:59:59Z"
+"""When the events are told."""
 EVENTS_A_USER = 5
 """Consecutive events that name the same user."""
 HEAD = b"POST %s HTTP/1.1\r\nhost: bench\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%s"

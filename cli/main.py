@@ -38,15 +38,19 @@ def start() -> None:
 
 
 @app.command(rich_help_panel=PLATFORM)
-def run() -> None:
-    """Start, import the Open Bandit Dataset, run the three DAGs, and show a prediction and the champion's numbers.
+def run(
+    data: Annotated[
+        Literal["market", "obd"] | None,
+        typer.Option(help="A synthetic market (else), or the Open Bandit Dataset. A home holds one of them."),
+    ] = None,
+) -> None:
+    """Start, bring a sample log, run the three DAGs, and show a prediction and the champion's numbers.
 
-    A second run goes on where the first was: nothing is started, imported or computed twice.
+    A second run goes on where the first was: nothing is started, brought or computed twice.
     """
-    settings = load()
     from cli.run import run
 
-    run(settings, console())
+    run(load, console(), data)
 
 
 @app.command(rich_help_panel=PLATFORM)
@@ -160,9 +164,12 @@ def simulate(
     ] = None,
 ) -> None:
     """Write events of a synthetic ad market to landing, and beside the lake the truth that no model is told."""
+    from cli.importing.shown import show_next
     from cli.simulate import simulate
 
-    simulate(load(), console(), days, impressions, seed, start, knobs)
+    settings, shown = load(), console()
+    if end := simulate(settings, shown, days, impressions, seed, start, knobs):
+        show_next(shown, settings, end)
 
 
 @app.command(rich_help_panel=TABLES)

@@ -1,9 +1,7 @@
-"""The three DAGs that assets link, started for one instant and followed until the last has ended."""
+"""The three DAGs from landing to a champion, started for one instant and followed until the last has ended."""
 
 import time
 from collections.abc import Callable
-from datetime import datetime
-from itertools import pairwise
 from typing import TypeVar
 
 from rich.console import Console
@@ -23,17 +21,13 @@ POLL_SECONDS = 0.5
 PATIENCE_SECONDS = 120
 
 
-def as_of(now: datetime) -> str:
-    """The last full hour: what the DAGs look at ends there."""
-    return now.replace(minute=0, second=0, microsecond=0).strftime("%Y-%m-%dT%H:%M:%SZ")
+def run_pipeline(settings: Settings, console: Console, instant: str) -> None:
+    """Runs what has not succeeded yet as of an instant; CommandError tells of the task that failed.
 
-
-def run_pipeline(settings: Settings, console: Console) -> None:
-    """Runs what has not succeeded yet for the clock's last full hour; CommandError tells of the task that failed.
-
-    The run of the first DAG is named by its instant, so that it is made once; a failed run goes on where it failed.
+    Runs are named by the instant, so that they are made once; a failed run goes on where it failed. An asset starts the
+    second DAG.
     """
-    instant = as_of(settings.clock.now())
+    first, second, last = DAGS
     with Airflow(settings) as airflow, board(console, f"DAGs as of {instant}") as shown:
         airflow.make_pools(WRITERS)
         logs = settings.home / "airflow" / "logs"
@@ -42,18 +36,17 @@ def run_pipeline(settings: Settings, console: Console) -> None:
             airflow.unpause(dag)
             for name in airflow.task_names(dag):
                 shown.show(Row(name, "waiting", 0, group=dag))
-        run = _first_run(airflow, instant)
-        _follow(settings, airflow, shown, DAGS[0], run)
-        for dag, following in pairwise(DAGS):
-            missing = f"{following} was not started by what {dag} wrote: see {settings.airflow_url}/dags/{following}"
-            run = _until(airflow.run_caused_by, dag, run, following, otherwise=missing)
-            _follow(settings, airflow, shown, following, run)
+        run = _triggered(airflow, first, instant)
+        _follow(settings, airflow, shown, first, run)
+        missing = f"{second} was not started by what {first} wrote: see {settings.airflow_url}/dags/{second}"
+        _follow(settings, airflow, shown, second, _until(airflow.run_caused_by, first, run, second, otherwise=missing))
+        _follow(settings, airflow, shown, last, _triggered(airflow, last, instant))
 
 
-def _first_run(airflow: Airflow, instant: str) -> str:
+def _triggered(airflow: Airflow, dag: str, instant: str) -> str:
     run = f"as_of_{instant}"
-    if airflow.run_state(DAGS[0], run) is None:
-        airflow.trigger(DAGS[0], run, {"as_of": instant})
+    if airflow.run_state(dag, run) is None:
+        airflow.trigger(dag, run, {"as_of": instant})
     return run
 
 

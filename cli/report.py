@@ -15,6 +15,7 @@ from cli.result_table import show_table
 from data_contracts.lake import open_lake
 from data_contracts.registry import RegistryError, challenger, champion
 from data_contracts.settings import Settings
+from simulator.truth import read_market
 
 CTR_BY_VARIANT = """\
 SELECT variant, count(*) AS impressions, count(clicked.impression_id) AS clicks, clicks / impressions AS ctr
@@ -27,6 +28,8 @@ SWAP_SECONDS = 30
 def show_outcome(settings: Settings, console: Console) -> None:
     """Prints everything a newcomer wants to see after a run; CommandError when a part of it is not there."""
     version = show_champion(settings, console)
+    if version and read_market(settings.home):
+        show_truth(settings, console)
     show_prediction(settings, console, version)
     show_query(settings, console)
     show_addresses(settings, console)
@@ -48,9 +51,19 @@ def show_champion(settings: Settings, console: Console) -> str | None:
     numbers = ", ".join(f"{words} {found.metrics[name]:.4f}" for name, words in SHOWN_METRICS.items())
     console.print(f"\n[bold]champion[/] {found.name} version {found.version}: holdout {numbers}", soft_wrap=True)
     _indented(console, f"{settings.mlflow_url}/#/models/{found.name}/versions/{found.version}")
+    _indented(console, f"{settings.mlflow_url}/#/experiments/{found.experiment_id}/runs/{found.run_id}")
     if found.verdict:
         _indented(console, found.verdict.summary)
     return found.version
+
+
+def show_truth(settings: Settings, console: Console) -> None:
+    """Prints how far the champion is from what can be known of the synthetic market."""
+    from cli.market_figures import show_market_figures  # loads what trains models
+
+    found = champion(settings)
+    if found:
+        show_market_figures(settings, console, found)
 
 
 def show_prediction(settings: Settings, console: Console, version: str | None) -> None:

@@ -1,32 +1,31 @@
-"""`make run`: from nothing, or from wherever the last run got to, to a prediction on real data."""
+"""`make run`: from nothing, or from wherever the last run got to, to a prediction by a trained model."""
 
 import time
+from collections.abc import Callable
 
 from rich.console import Console
 
-from cli.importing.import_log import import_log
-from cli.jars import ROOT
 from cli.pipeline import run_pipeline
 from cli.report import show_outcome
+from cli.samples import as_of, bring, claimed
 from cli.startup import services_started
 from cli.timings import record, timed
 from data_contracts.settings import Settings
 
-MAPPING = ROOT / "conf" / "imports" / "obd.toml"
-SOURCE = ROOT / "data" / "obd_small.tar.gz"
 
-
-def run(settings: Settings, console: Console) -> None:
-    """Starts the services, imports the Open Bandit Dataset, runs the DAGs, and shows what came of it.
+def run(load: Callable[[], Settings], console: Console, asked: str | None = None) -> None:
+    """Starts the services, brings a sample, runs the DAGs, and shows what came of it.
 
     What was done before is not done again. CommandError on the first stage that fails; the services then stay up.
     """
     began = time.monotonic()
+    sample = claimed(load().home, asked)
+    settings = load()  # the home may have a configuration since then
     services_started(settings, console)
-    tally, seconds = timed(lambda: import_log(settings, MAPPING, [SOURCE], console))
-    if tally:
-        record(settings, {"import": seconds})
-    run_pipeline(settings, console)
+    is_new, seconds = timed(lambda: bring(settings, console, sample))
+    if is_new:
+        record(settings, {"sample": seconds})
+    run_pipeline(settings, console, as_of(settings, sample))
     _, seconds = timed(lambda: show_outcome(settings, console))
     record(settings, {"report": seconds})
     seconds = time.monotonic() - began

@@ -13,7 +13,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from cli.cycles import no_search_for_cycles
 from cli.errors import CommandError
-from cli.importing.shown import show_next
 from data_contracts.landing import instant_text
 from data_contracts.pseudonym import load_key, pseudonym
 from data_contracts.settings import Settings
@@ -27,8 +26,9 @@ FIRST_YEAR, LAST_YEAR = 2000, 2100
 
 def simulate(
     settings: Settings, console: Console, days: int, impressions: int, seed: int, start: str | None, knobs: Path | None
-) -> None:
-    """Writes a market to landing, sealed, and its truth to <home>/market; nothing when that was done before.
+) -> str | None:
+    """Writes a market to landing, sealed, and its truth to <home>/market, and gives its end; None when that was done
+    before.
 
     Raises CommandError for a start that is no day, and where the home holds another market; ConfigurationError for
     knobs that cannot be used. One that was cut off is written again from its beginning: the tables end the same.
@@ -45,7 +45,7 @@ def simulate(
         )
     if found and found["is_finished"]:
         console.print(f"this market, {_told(found)}, was simulated before: nothing to do")
-        return
+        return None
     begins = (found or asked).get(START) or instant_text(_now(settings) - timedelta(days=days))
     plan = Plan(days, impressions, seed, datetime.fromisoformat(begins))
     try:
@@ -57,7 +57,7 @@ def simulate(
     lines = _written(settings, console, market)
     write_market(settings.home, {**told, "is_finished": True, "lines": lines})
     console.print(f"the truth is in {settings.home / MARKET}", soft_wrap=True)
-    show_next(console, settings, instant_text(plan.end))
+    return instant_text(plan.end)
 
 
 def _written(settings: Settings, console: Console, market: Market) -> int:

@@ -12,8 +12,7 @@ from data_contracts import settings
 from data_contracts.landing import instant_text
 from data_contracts.sections import parsed_instant
 
-AD_IMPRESSIONS = Asset("ad_impressions")
-TRAINING_SETS = Asset("training_sets")
+AD_IMPRESSIONS, COUNT_TILES, LABELS = Asset("ad_impressions"), Asset("count_tiles"), Asset("labels")
 
 FULL_HOUR = r"^\d{4}-\d{2}-\d{2}T\d{2}:00(:00(\.0+)?)?(Z|[+-]\d{2}:00)$"
 
@@ -24,8 +23,9 @@ AS_OF = Param(
     pattern=FULL_HOUR,
     title="as of",
     description="Exclusive end of what the run may know, a full hour with its zone, for example "
-    "2019-11-30T23:00:00Z. Empty: that of the run that triggered this one, else the hour the run is scheduled or "
-    "backfilled for, but no later than the clock's last full hour.",
+    "2026-03-01T10:00:00Z. Empty: that of the run that triggered this one; for train_ad_ctr that of the newest "
+    "counts and labels; else the hour the run is scheduled or backfilled for, but no later than the clock's last full "
+    "hour.",
 )
 LET_BAD_BATCH_THROUGH = Param(
     False,
@@ -40,6 +40,7 @@ def job(
     module: str,
     outlet: Asset | None = None,
     *,
+    inlets: Sequence[Asset] = (),
     pool: str = "default_pool",
     name: str = "",
     tables: Sequence[str] = (),
@@ -47,16 +48,16 @@ def job(
 ) -> BashOperator:
     """`python -m module --as-of ... [tables]` as a task of `pool`. The as_of travels in the environment, never inside
     the command, and in the event of `outlet`, unless this is a backfill: what follows is then as of its own hour, and
-    no label or count is set back to a day of the past. `switch` names a boolean param that, when true, is a flag of the
-    job."""
+    no label or count is set back to a day of the past. A run by schedule or hand of tasks with `inlets` is as of what
+    these have reached. `switch` names a boolean param that, when true, is a flag of the job."""
 
     def tell_as_of(context: Any, result: Any) -> None:
         if outlet and context["dag_run"].run_type != "backfill":
-            told = context.get("triggering_asset_events")
-            context["outlet_events"][outlet].extra["as_of"] = as_of(context["params"], told, context["dag_run"])
+            given = (context.get(name) for name in ("params", "triggering_asset_events", "dag_run", "inlet_events"))
+            context["outlet_events"][outlet].extra["as_of"] = as_of(*given)
 
     words = [f'exec "{sys.executable}" -m {module} --as-of "$AS_OF"', *tables]
-    environment = {"AS_OF": "{{ as_of(params, triggering_asset_events, dag_run) }}"}
+    environment = {"AS_OF": "{{ as_of(params, triggering_asset_events, dag_run, inlet_events) }}"}
     if switch:
         words.append("$SWITCH")
         environment["SWITCH"] = f"{{{{ '--{switch.replace('_', '-')}' if params.{switch} else '' }}}}"
@@ -66,24 +67,32 @@ def job(
         env=environment,
         append_env=True,
         pool=pool,
+        inlets=list(inlets),
         outlets=[outlet] if outlet else [],
         post_execute=tell_as_of,
     )
 
 
-def as_of(params: Mapping[str, Any], events: Mapping[Asset, Iterable[Any]] | None, dag_run: Any) -> str:
-    """The run's as_of as ISO 8601 text: as asked, else the newest one told by the triggering events, else the last full
-    hour before what it is scheduled or backfilled for (its logical date; a run by hand has none: when it was due), but
-    none after the clock's own. The same for every task and try of a run."""
+def as_of(params: Mapping[str, Any], events: Mapping[Asset, Iterable[Any]] | None, dag_run: Any, inlets: Any) -> str:
+    """The run's as_of as ISO 8601 text: as asked, else the newest one told by the triggering events, else the one that
+    all `inlets` had reached when the run was due, else the last full hour before what it is scheduled or backfilled for
+    (its logical date; a run by hand has none: when it was due), but none after the clock's own. The same for every task
+    and try of a run."""
     if params.get("as_of"):
         return str(params["as_of"])
-    told = [str(event.extra["as_of"]) for many in (events or {}).values() for event in many if "as_of" in event.extra]
-    if told:
+    if told := _told(event for many in (events or {}).values() for event in many):
         return max(told, key=parsed_instant)
+    reached = [_told(inlets[asset].before(dag_run.run_after).ascending(False).limit(1)) for asset in inlets or ()]
+    if reached and all(reached):
+        return min((newest for (newest,) in reached), key=parsed_instant)
     clock = settings.load().clock
     now = clock.now() if clock.stated else dag_run.run_after
     asked = min(dag_run.logical_date or dag_run.run_after, now)
     return instant_text(asked.replace(minute=0, second=0, microsecond=0))
+
+
+def _told(events: Iterable[Any]) -> list[str]:
+    return [str(event.extra["as_of"]) for event in events if "as_of" in event.extra]
 
 
 def at(cron: str) -> CronTriggerTimetable | None:

@@ -1,4 +1,4 @@
-"""TOML files read into frozen dataclasses: a base and one overlay; an unknown key is an error."""
+"""TOML files read into frozen dataclasses: a base and its overlays; an unknown key is an error."""
 
 import tomllib
 from collections import defaultdict
@@ -14,14 +14,14 @@ class ConfigurationError(ValueError):
     """A configuration file that cannot be used; the message names file and key."""
 
 
-def configured(kind: Any, base: Path, overlay: Path | None = None, **given: Any) -> Any:
-    """A `kind` from the keys of `base`, replaced by those of `overlay`, and what is `given` beside them.
+def configured(kind: Any, base: Path, *overlays: Path, **given: Any) -> Any:
+    """A `kind` from the keys of `base`, replaced by those of each overlay in turn, and what is `given` beside them.
 
     Raises ConfigurationError on an unknown or missing key, a wrong type, or a file that is not TOML.
     """
     tables = _read(base)
     origins = defaultdict[str, Path](lambda: base)
-    if overlay:
+    for overlay in overlays:
         changes = _read(overlay)
         origins |= dict.fromkeys(_keys(changes), overlay)
         tables = _overlaid(tables, changes)

@@ -52,6 +52,7 @@ class RegisteredVersion:
     verdict: Verdict | None
     aliases: tuple[str, ...]
     params: Mapping[str, str]
+    experiment_id: str = ""
 
     @property
     def uri(self) -> str:

@@ -7,7 +7,7 @@ first.
 from datetime import UTC, datetime
 
 from mlflow import MlflowClient, artifacts
-from mlflow.entities import RunData
+from mlflow.entities import Run
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
@@ -199,25 +199,26 @@ def _aliases(client: MlflowClient, name: str) -> dict[str, str]:
 
 def _registered(client: MlflowClient, found: ModelVersion) -> RegisteredVersion:
     run_id = str(found.run_id)
-    return _described(found, client.get_run(run_id).data, _verdict(run_id, client))
+    return _described(found, client.get_run(run_id), _verdict(run_id, client))
 
 
-def _described(found: ModelVersion, run: RunData | None, verdict: Verdict | None) -> RegisteredVersion:
+def _described(found: ModelVersion, run: Run | None, verdict: Verdict | None) -> RegisteredVersion:
     return RegisteredVersion(
         name=found.name,
         version=str(found.version),
         run_id=str(found.run_id),
         tags=dict(found.tags),
-        metrics=run.metrics if run else {},
+        metrics=run.data.metrics if run else {},
         verdict=verdict,
         aliases=tuple(sorted(found.aliases)),
-        params=run.params if run else {},
+        params=run.data.params if run else {},
+        experiment_id=str(run.info.experiment_id) if run else "",
     )
 
 
-def _run_of(client: MlflowClient, found: ModelVersion) -> RunData | None:
+def _run_of(client: MlflowClient, found: ModelVersion) -> Run | None:
     try:
-        return client.get_run(str(found.run_id)).data
+        return client.get_run(str(found.run_id))
     except MlflowException as error:
         if error.error_code != "RESOURCE_DOES_NOT_EXIST":
             raise

@@ -97,10 +97,12 @@ class Features:
 
 @dataclass(frozen=True)
 class Training:
-    """Sizes of the time slices (newest last: train, early stopping, calibration, holdout), which share of the train
-    slice's non-clicks is learnt from, XGBoost's knobs, and between which ratios to their recent history clicks must
-    come in for anything to be trained."""
+    """When train_ad_ctr runs by itself (`schedule`, a cron expression in UTC; empty: only when triggered), sizes of the
+    time slices (newest last: train, early stopping, calibration, holdout), which share of the train slice's non-clicks
+    is learnt from, XGBoost's knobs, and between which ratios to their recent history clicks must come in for anything
+    to be trained."""
 
+    schedule: str
     early_stopping_hours: int
     calibration_hours: int
     holdout_hours: int

@@ -1,4 +1,4 @@
-"""Configuration: conf/base.toml and one overlay, read once into frozen dataclasses; an unknown key is an error."""
+"""Configuration: conf/base.toml and its overlays, read once into frozen dataclasses; an unknown key is an error."""
 
 import os
 from collections.abc import Mapping
@@ -8,7 +8,10 @@ from pathlib import Path
 from data_contracts.configuration import CONF, ConfigurationError, configured
 from data_contracts.sections import Clock, Features, Gate, Ingest, Retention, Services, Serving, Training
 
-__all__ = ["CONF", "ConfigurationError", "Settings", "load"]
+__all__ = ["CONF", "HOME_CONF", "ConfigurationError", "Settings", "load"]
+
+HOME_CONF = "conf.toml"
+"""The file of a home whose keys replace those of conf/base.toml: what is true of the rows it holds."""
 
 
 @dataclass(frozen=True)
@@ -74,12 +77,14 @@ class Settings:
 
 
 def load(environ: Mapping[str, str] = os.environ) -> Settings:
-    """Settings of base.toml overlaid by the file that CLICKLAKE_CONF names, with state under CLICKLAKE_HOME.
+    """Settings of base.toml overlaid by <home>/conf.toml, if it is there, and by the file that CLICKLAKE_CONF names,
+    with state under CLICKLAKE_HOME.
 
     Raises ConfigurationError on an unknown or missing key, a wrong type, or a file that is not TOML.
     """
     overlay_name = environ.get("CLICKLAKE_CONF")
     home = Path(environ.get("CLICKLAKE_HOME") or CONF.parent / "var").resolve()
-    overlay = Path(overlay_name) if overlay_name else None
-    settings: Settings = configured(Settings, CONF / "base.toml", overlay, home=home)
+    own = home / HOME_CONF
+    overlays = [*([own] if own.exists() else []), *([Path(overlay_name)] if overlay_name else [])]
+    settings: Settings = configured(Settings, CONF / "base.toml", *overlays, home=home)
     return settings

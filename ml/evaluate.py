@@ -95,6 +95,7 @@ def verdict_on(settings: Settings, challenger: RegisteredVersion, champion: Regi
             f"checksum {found}, not {trained_on}; train again and evaluate that version"
         )
         return Verdict("not_comparable", (reason,), (), evidence)
+    evidence |= {"holdout_id": judged_on}
     names = dict.fromkeys((*given.input_names, *(needed.input_names if needed else ())))
     holdout = read_holdout(settings, versions, judged_on, tuple(names), Slice(start.timestamp(), end.timestamp()))
     champion_scores = scores_of(incumbent, holdout) if incumbent else None

@@ -22,9 +22,10 @@ NEW_AD, NEW_USER = 100, 1
 
 @dataclass(frozen=True)
 class Holdout:
-    """What models are judged on: inputs by name (request fields, numbers and counts), labels, users as codes from 0,
-    and for each slice the value of each row."""
+    """What models are judged on: impression_ids, inputs by name (request fields, numbers and counts), labels, users as
+    codes from 0, and for each slice the value of each row."""
 
+    ids: Texts
     inputs: pd.DataFrame
     labels: Labels
     users: Codes
@@ -50,7 +51,7 @@ def read_holdout(
     )
     rows = rows_of(
         settings,
-        f"SELECT given.user_id, given.clicked{inputs}{slices} "
+        f"SELECT impression_id, given.user_id, given.clicked{inputs}{slices} "
         f"FROM {pinned(settings, versions, HOLDOUTS.name)} given "
         f"LEFT JOIN {pinned(settings, versions, AD_IMPRESSIONS.name)} shown USING (impression_id) "
         f"WHERE holdout_id = ? AND epoch_us(given.timestamp) >= ? AND epoch_us(given.timestamp) < ? "
@@ -63,6 +64,7 @@ def read_holdout(
         )
     by_column = {each: _column(rows, f"slice {each}") for each in columns}
     return Holdout(
+        _column(rows, "impression_id"),
         pd.DataFrame({each: _column(rows, f"input {each}") for each in input_names}),
         _column(rows, "clicked").astype(np.int8),
         _codes(_column(rows, "user_id")),

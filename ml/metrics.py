@@ -15,6 +15,23 @@ LEAST_PROBABILITY = 1e-15
 DRAWS_AT_ONCE = 4_000_000
 
 
+def expected_log_loss(truths: Floats, probabilities: Floats) -> float:
+    """Mean log loss that is to be expected where the true probabilities of a click are known, in nats."""
+    told = np.clip(probabilities, LEAST_PROBABILITY, 1 - LEAST_PROBABILITY)
+    return float(-(truths * np.log(told) + (1 - truths) * np.log1p(-told)).mean())
+
+
+def expected_normalized_entropy(truths: Floats, probabilities: Floats) -> float:
+    """Expected log loss / entropy of the mean of the true probabilities; `truths` themselves give the least."""
+    return expected_log_loss(truths, probabilities) / entropy(float(truths.sum()), len(truths))
+
+
+def explained_share(truths: Floats, probabilities: Floats) -> float:
+    """How much of what can be known the probabilities tell: 0 for the best constant, 1 for the truth."""
+    least = expected_normalized_entropy(truths, truths)
+    return (1 - expected_normalized_entropy(truths, probabilities)) / (1 - least)
+
+
 def log_losses(labels: Labels, probabilities: Floats) -> Floats:
     """Log loss of each row, in nats."""
     clipped = np.clip(probabilities, LEAST_PROBABILITY, 1 - LEAST_PROBABILITY)

@@ -13,7 +13,7 @@ import argparse
 import hashlib
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -119,7 +119,8 @@ def tags_of(given: Given, as_of: datetime) -> dict[str, str]:
 
 def training_recipe(training_set: TrainingSet, name: str, training: Training) -> str:
     """SHA-256 of everything that decides the model's bytes: rows, settings, this stage's code and XGBoost's version."""
-    digest = hashlib.sha256(f"{name} {training_set.checksum} {training} {xgboost.__version__}".encode())
+    knobs = replace(training, schedule="")
+    digest = hashlib.sha256(f"{name} {training_set.checksum} {knobs} {xgboost.__version__}".encode())
     for path in (*sorted(Path(__file__).parent.glob("*.py")), Path(calibration.__file__)):
         digest.update(path.read_bytes())
     return digest.hexdigest()

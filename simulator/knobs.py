@@ -208,5 +208,5 @@ class Knobs:
 
 def load_knobs(overlay: Path | None = None) -> Knobs:
     """The knobs of conf/market.toml, overlaid by another file. Raises ConfigurationError, which names file and key."""
-    knobs: Knobs = configured(Knobs, CONF / "market.toml", overlay)
+    knobs: Knobs = configured(Knobs, CONF / "market.toml", *([overlay] if overlay else []))
     return knobs

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,11 @@ def read_market(home: Path) -> dict[str, Any] | None:
     except FileNotFoundError:
         return None
     return found
+
+
+def market_end(told: Mapping[str, Any]) -> datetime:
+    """Just after the last hour of a market that read_market describes."""
+    return datetime.fromisoformat(told["start"]) + timedelta(days=told["days"])
 
 
 def write_market(home: Path, told: Mapping[str, Any]) -> None:

@@ -1,61 +1,56 @@
 """Mature labels joined with the counts that serving could have held when each ad was shown -> training_sets."""
 
 import argparse
-from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 
 import numpy as np
 import pyarrow as pa
-from pyspark.sql import DataFrame
+import pyarrow.compute as pc
 from pyspark.sql import functions as F
-from pyspark.sql.types import ArrayType, FloatType
+from pyspark.sql.types import ArrayType, FloatType, StructField, StructType
 
 from data_contracts.features import FeatureSet, load_feature_set, training_set_id
 from data_contracts.known_features import current, keep
 from data_contracts.tables import TRAINING_SETS
-from spark_jobs.labelled_rows import inputs_of, labelled_rows
+from spark_jobs.labelled_rows import labelled_rows
 from spark_jobs.session import Lake, run_job
+from spark_jobs.windows import Then
 
-INPUT = "input "
-
-
-def with_features(rows: DataFrame, feature_set: FeatureSet) -> DataFrame:
-    """Labelled rows with `features`, computed by the very machine code that serving runs."""
-    inputs = [column.alias(f"{INPUT}{number}") for number, column in enumerate(inputs_of(feature_set))]
-    own = ["impression_id", "user_id", "timestamp", "snapshot_at", "clicked"]
-    given = rows.withColumn("snapshot_at", F.timestamp_seconds("snapshot_at")).select(*own, *inputs)
-    schema = given.select(*own).schema.add("features", ArrayType(FloatType()))
-    return given.mapInArrow(_featuriser(feature_set, own), schema)
+INSTANT = "timestamp in seconds"
+OWN = ("impression_id", "user_id", "timestamp", "snapshot_at", "clicked")
 
 
-def _featuriser(
-    feature_set: FeatureSet, own: list[str]
-) -> Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+def featurised(feature_set: FeatureSet) -> Then:
+    """Counted rows become rows with `features`, computed by the very machine code that serving runs."""
     path = feature_set.path
 
-    def featurise(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    def of(rows: pa.Table) -> pa.Table:
         from data_contracts.compiled import compiled
 
-        features = compiled(load_feature_set(path))
-        for batch in batches:
-            columns = [batch.column(name) for name in batch.schema.names if name.startswith(INPUT)]
-            inputs = np.stack([column.fill_null(np.nan).to_numpy() for column in columns], axis=1)
-            found = features(inputs)
-            ends = np.arange(len(found) + 1, dtype=np.int32) * found.shape[1]
-            lists = pa.ListArray.from_arrays(pa.array(ends), pa.array(found.ravel()))
-            yield pa.RecordBatch.from_arrays([*(batch.column(name) for name in own), lists], names=[*own, "features"])
+        known = load_feature_set(path)
+        given = rows.append_column(INSTANT, pc.divide(pc.cast(rows.column("timestamp"), pa.int64()), 1e6))
+        names = ({"timestamp": INSTANT}.get(name, name) for name in known.input_names)
+        inputs = [pc.cast(given.column(name), pa.float64()).fill_null(np.nan).to_numpy() for name in names]
+        found = compiled(known)(np.stack(inputs, axis=1))
+        ends = np.arange(len(found) + 1, dtype=np.int32) * found.shape[1]
+        lists = pa.ListArray.from_arrays(pa.array(ends), pa.array(found.ravel()))
+        return rows.select(OWN).append_column("features", lists)
 
-    return featurise
+    def schema(rows: StructType) -> StructType:
+        return StructType([*(rows[name] for name in OWN), StructField("features", ArrayType(FloatType()))])
+
+    return Then(of, schema)
 
 
 def main(lake: Lake, as_of: datetime, arguments: argparse.Namespace) -> str:
     """Build (again) the training set of `as_of` and the feature set that conf names."""
     feature_set = current(lake.settings)
     keep(lake.settings, feature_set)
-    rows = labelled_rows(lake, as_of, feature_set.counts, feature_set.numbers)
+    rows = labelled_rows(lake, as_of, feature_set.counts, feature_set.numbers, then=featurised(feature_set))
     name = training_set_id(feature_set.hash, as_of)
-    marked = with_features(rows, feature_set).withColumns(
+    marked = rows.withColumns(
         {
+            "snapshot_at": F.timestamp_seconds("snapshot_at"),
             "training_set_id": F.lit(name),
             "feature_set_hash": F.lit(feature_set.hash),
             "as_of": F.lit(as_of),

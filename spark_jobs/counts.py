@@ -1,8 +1,7 @@
 """Counts as of a time, from hourly tiles: the same sums behind training sets and the serving snapshot."""
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import reduce
-from typing import Any
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -11,84 +10,126 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import LongType, StringType, StructField, StructType
 
 from data_contracts.features import HOUR, Count
-from data_contracts.keys import USER, key_columns
+from data_contracts.keys import key_columns
 from spark_jobs.keyed import entity
-from spark_jobs.windows import counts_by_hour, counts_of_rows
+from spark_jobs.windows import ShippedTiles, Then, counts_as_of, counts_of_rows
 
+Keys = tuple[str, ...]
+Layout = Mapping[Keys, Sequence[Count]]
 GROUPS = 64
 """Into how many parts entities are dealt: one must fit into the memory of a Python worker with what is asked of it."""
+MOST_SHIPPED = 500_000
+"""Tiles that are sent to every worker: some 15 MB."""
 
 
-def by_key_tuple(counts: Sequence[Count]) -> dict[tuple[str, ...], list[Count]]:
+def by_key_tuple(counts: Sequence[Count]) -> dict[Keys, list[Count]]:
     """The counts of each key tuple."""
     return {keys: [c for c in counts if c.keys == keys] for keys in dict.fromkeys(c.keys for c in counts)}
 
 
-def with_counts(rows: DataFrame, tiles: DataFrame, counts: Sequence[Count], first: int, last: int) -> DataFrame:
-    """`rows` (with `keys`, and snapshot_at from `first` to `last`, epoch seconds) with a column a count, 0 for an
-    entity never seen.
+def with_counts(rows: DataFrame, tiles: DataFrame, counts: Sequence[Count], then: Then | None = None) -> DataFrame:
+    """`rows` (with `keys`, and snapshot_at in epoch seconds) with a column a count, 0 for an entity never seen, less
+    `keys`; or what `then` makes of these rows where they are, in Python.
 
-    Of entities that many rows share, the counts of every hour are joined. The entities of users are nearly as many as
-    rows: there the rows are brought to the tiles of their user.
+    Key tuples with few tiles are counted where the rows are, by tiles that are sent there. Others, as are those of
+    users, have nearly as many tiles as there are rows: both are brought together by the first key.
     """
-    of_users = [count for count in counts if count.keys[:1] == (USER,)]
-    shared = by_key_tuple([count for count in counts if count not in of_users])
-    joined = reduce(lambda so_far, own: _with_shared(so_far, tiles, own, first, last), shared.values(), rows)
-    return _with_own(joined, tiles, by_key_tuple(of_users)) if of_users else joined
+    layout = by_key_tuple(counts)
+    few = _few(tiles, layout)
+    many = [keys for keys in layout if keys not in few]
+    names = {keys: f"entity {number}" for number, keys in enumerate((*many, *sorted(few)))}
+    asked = rows.select("*", *[entity(keys).alias(name) for keys, name in names.items()]).drop("keys")
+    firsts = list(dict.fromkeys(keys[0] for keys in many))
+    for first in firsts[:-1]:
+        own = {keys: layout[keys] for keys in many if keys[0] == first}
+        asked = _brought(asked, tiles, _Counter(own, names), own)
+    own = {keys: layout[keys] for keys in many if keys[0] == firsts[-1]}
+    last = _Counter(own | {keys: layout[keys] for keys in few}, names, _shipped(tiles, few), then)
+    return _brought(asked, tiles, last, own) if firsts else asked.mapInArrow(last.of_batches, last.schema(asked))
 
 
-def hourly_counts(tiles: DataFrame, counts: Sequence[Count], first: int, last: int) -> DataFrame:
-    """entity, snapshot_at and a column a count of one key tuple, as of each hour from `first` to `last` (epoch seconds)
-    that is not all 0."""
-    own = tiles.where(F.col("keys") == key_columns(counts[0].keys))
-    longest = max(count.window for count in counts)
-    at = F.unix_seconds("hour")
-    recent = own.where((at >= first - longest) & (at < last))
-    hours = range(first // HOUR, last // HOUR + 1)
+def hourly_counts(tiles: DataFrame, counts: Sequence[Count], as_of: int) -> DataFrame:
+    """entity and a column a count of one key tuple, as of a full hour (epoch seconds), where they are not all 0."""
+    longest, at = max(count.window for count in counts), F.unix_seconds("hour")
+    own = tiles.where((F.col("keys") == key_columns(counts[0].keys)) & (at >= as_of - longest) & (at < as_of))
 
     def counted(group: pa.Table) -> pa.Table:
-        return counts_by_hour(group, hours, counts)
+        return counts_as_of(group, as_of // HOUR, counts)
 
-    schema = StructType([StructField("entity", StringType()), StructField("snapshot_at", LongType()), *_fields(counts)])
-    return _dealt(recent, F.col("entity")).groupBy("group").applyInArrow(counted, schema)
-
-
-def _with_shared(rows: DataFrame, tiles: DataFrame, counts: Sequence[Count], first: int, last: int) -> DataFrame:
-    known = hourly_counts(tiles, counts, first, last)
-    joined = rows.withColumn("entity", entity(counts[0].keys)).join(known, on=["entity", "snapshot_at"], how="left")
-    return joined.fillna(0, subset=[count.name for count in counts]).drop("entity")
+    schema = StructType([StructField("entity", StringType()), *_fields(counts)])
+    return _dealt(own, F.col("entity")).groupBy("group").applyInArrow(counted, schema)
 
 
-def _with_own(rows: DataFrame, tiles: DataFrame, by_keys: Mapping[tuple[str, ...], Sequence[Count]]) -> DataFrame:
-    names = {keys: f"entity {number}" for number, keys in enumerate(by_keys)}
-    named = rows.select("*", *[entity(keys).alias(name) for keys, name in names.items()])
-    of_users = tiles.where(F.col("keys").isin([key_columns(keys) for keys in by_keys]))
-    own = _dealt(of_users, F.substring_index("entity", "|", 1), "keys")
-    asked = named.withColumn("group", _group(F.substring_index(next(iter(names.values())), "|", 1)))
-    schema = StructType([*named.schema.fields, *(each for counts in by_keys.values() for each in _fields(counts))])
-    counted = asked.groupBy("group").cogroup(own.groupBy("group")).applyInArrow(_counter(by_keys, names), schema)
-    return counted.drop(*names.values())
+@dataclass(frozen=True)
+class _Counter:
+    """Counts rows by the tiles that are shipped or brought to them; the step that knows what is shipped is the last."""
 
+    layout: Layout
+    names: Mapping[Keys, str]
+    shipped: ShippedTiles | None = None
+    then: Then | None = None
 
-def _counter(
-    by_keys: Mapping[tuple[str, ...], Sequence[Count]], names: Mapping[tuple[str, ...], str]
-) -> Callable[[pa.Table, pa.Table], pa.Table]:
-    def counted(rows: pa.Table, tiles: pa.Table) -> pa.Table:
-        hours: Any = rows.column("snapshot_at").to_numpy() // HOUR
-        found = rows.drop_columns("group")
-        for keys, counts in by_keys.items():
-            own = tiles.filter(pc.equal(tiles.column("keys"), key_columns(keys)))
-            sums = counts_of_rows(own, rows.column(names[keys]), hours, counts)
+    def of_batches(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            yield from self._counted(pa.Table.from_batches([batch]), None).to_batches()
+
+    def of_groups(self, rows: pa.Table, tiles: pa.Table) -> pa.Table:
+        return self._counted(rows.drop_columns("group"), tiles)
+
+    def schema(self, rows: DataFrame) -> StructType:
+        kept = [field for field in rows.schema.fields if self.shipped is None or field.name not in self.names.values()]
+        counted = StructType([*kept, *(field for counts in self.layout.values() for field in _fields(counts))])
+        return self.then.schema(counted) if self.then else counted
+
+    def _counted(self, rows: pa.Table, brought: pa.Table | None) -> pa.Table:
+        hours = rows.column("snapshot_at").to_numpy() // HOUR
+        found = rows if self.shipped is None else rows.drop_columns(list(self.names.values()))
+        for keys, counts in self.layout.items():
+            entities = rows.column(self.names[keys])
+            if self.shipped is not None and key_columns(keys) in self.shipped.keys:
+                sums = self.shipped.counts_of(key_columns(keys), entities, hours, counts)
+            else:
+                own = brought.filter(pc.equal(brought.column("keys"), key_columns(keys)))
+                sums = counts_of_rows(own, entities, hours, counts)
             for count, values in zip(counts, sums, strict=True):
                 found = found.append_column(count.name, pa.array(values))
-        return found
+        return self.then.of(found) if self.then else found
 
-    return counted
+
+def _few(tiles: DataFrame, layout: Layout) -> set[Keys]:
+    """The key tuples with the fewest tiles, as many as may be sent; the one without keys at any rate."""
+    sizes = {row["keys"]: row["count"] for row in tiles.groupBy("keys").count().collect()}
+    found, whole = {()} & layout.keys(), sizes.get(key_columns(()), 0)
+    for keys in sorted(layout.keys() - found, key=lambda keys: (sizes.get(key_columns(keys), 0), keys)):
+        whole += sizes.get(key_columns(keys), 0)
+        if whole <= MOST_SHIPPED:
+            found.add(keys)
+    return found
+
+
+def _shipped(tiles: DataFrame, key_tuples: Collection[Keys]) -> ShippedTiles:
+    names = [key_columns(keys) for keys in key_tuples]
+    sums = [F.sum(event).alias(event) for event in ("impressions", "clicks")]
+    own = tiles.where(F.col("keys").isin(names)).groupBy("keys", "entity", _hour()).agg(*sums)
+    return ShippedTiles.packed(own.toArrow(), names)
+
+
+def _brought(rows: DataFrame, tiles: DataFrame, counter: _Counter, own: Layout) -> DataFrame:
+    """Rows and the tiles of key tuples that begin with the same key, in one place by its value."""
+    of_keys = tiles.where(F.col("keys").isin([key_columns(keys) for keys in own]))
+    first = F.substring_index(counter.names[next(iter(own))], "|", 1)
+    asked = rows.withColumn("group", _group(first)).groupBy("group")
+    dealt = _dealt(of_keys, F.substring_index("entity", "|", 1), "keys").groupBy("group")
+    # Spark tells by the number of parameters, self among them, whether the key is wanted too.
+    return asked.cogroup(dealt).applyInArrow(lambda rows, own: counter.of_groups(rows, own), counter.schema(rows))
 
 
 def _dealt(tiles: DataFrame, of: Column, *columns: str) -> DataFrame:
-    hour = (F.unix_seconds("hour") / HOUR).cast("bigint").alias("hour")
-    return tiles.select(_group(of).alias("group"), *columns, "entity", hour, "impressions", "clicks")
+    return tiles.select(_group(of).alias("group"), *columns, "entity", _hour(), "impressions", "clicks")
+
+
+def _hour() -> Column:
+    return (F.unix_seconds("hour") / HOUR).cast("bigint").alias("hour")
 
 
 def _group(of: Column) -> Column:

@@ -6,13 +6,14 @@ from datetime import datetime
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from data_contracts.features import Count, FeatureSet, snapshot_time
+from data_contracts.features import Count
 from data_contracts.keys import key_name
 from data_contracts.tables import AD_IMPRESSIONS, ADS, COUNT_TILES, LABELS, USERS
 from spark_jobs.counts import with_counts
 from spark_jobs.keyed import keyed, number
 from spark_jobs.label_clicks import matures_at
 from spark_jobs.session import JobError, Lake
+from spark_jobs.windows import Then
 
 OWN = ("impression_id", "user_id", "timestamp", "position")
 
@@ -29,10 +30,16 @@ def mature_impressions(impressions: DataFrame, labels: DataFrame, as_of: datetim
 
 
 def labelled_rows(
-    lake: Lake, as_of: datetime, counts: Sequence[Count], numbers: Sequence[str], shown: Column | None = None
+    lake: Lake,
+    as_of: datetime,
+    counts: Sequence[Count],
+    numbers: Sequence[str],
+    shown: Column | None = None,
+    then: Then | None = None,
 ) -> DataFrame:
-    """impression_id, user_id, timestamp, snapshot_at (epoch seconds), clicked, and every input by name, of the mature
-    impressions that the condition `shown` lets through. Raises JobError when labels are not made as of then."""
+    """impression_id, user_id, timestamp, position, snapshot_at (epoch seconds), clicked, and every number and count by
+    name, of the mature impressions that the condition `shown` lets through; or what `then` makes of these rows. Raises
+    JobError when labels are not made as of then."""
     labels = lake.read(LABELS)
     labelled_until = labels.agg(F.max(F.unix_seconds("as_of"))).collect()[0][0]
     if labelled_until is None or labelled_until < as_of.timestamp():
@@ -43,19 +50,6 @@ def labelled_rows(
     known = keyed(mature, lake.read(ADS), lake.read(USERS), keys, lake.settings.serving.default_position)
     given = [number(key).alias(key_name(key)) for key in numbers]
     narrow = known.select(*OWN, "snapshot_at", "clicked", "keys", *given)
-    first, last = _snapshots(impressions.where(matures_at() <= F.lit(as_of)))
-    return with_counts(narrow, lake.read(COUNT_TILES), counts, first, last).drop("keys")
-
-
-def _snapshots(impressions: DataFrame) -> tuple[int, int]:
-    """The first and the last snapshot that they could have been scored with."""
-    bounds = impressions.agg(F.unix_micros(F.min("timestamp")), F.unix_micros(F.max("timestamp"))).collect()[0]
-    if bounds[0] is None:
+    if impressions.where(matures_at() <= F.lit(as_of)).isEmpty():
         raise JobError("no impression is mature: there is nothing to build")
-    return snapshot_time(bounds[0] / 1e6), snapshot_time(bounds[1] / 1e6)
-
-
-def inputs_of(feature_set: FeatureSet) -> list[Column]:
-    """The columns of labelled rows that are the inputs of a feature set, in order, as DOUBLE."""
-    fields = {"position": F.col("position"), "timestamp": F.unix_micros("timestamp") / F.lit(1e6)}
-    return [fields.get(name, F.col(name)).cast("double") for name in feature_set.input_names]
+    return with_counts(narrow, lake.read(COUNT_TILES), counts, then)

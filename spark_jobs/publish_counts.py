@@ -60,7 +60,7 @@ def _entries(lake: Lake, as_of: int, layout: Layout) -> Iterator[list[tuple[byte
 
 
 def _entities(lake: Lake, as_of: int, keys: tuple[str, ...], counts: Sequence[Count]) -> list[tuple[bytes, bytes]]:
-    found = hourly_counts(lake.read(COUNT_TILES), counts, as_of, as_of).toArrow()
+    found = hourly_counts(lake.read(COUNT_TILES), counts, as_of).toArrow()
     values = np.stack([found.column(count.name).to_numpy() for count in counts], axis=1).astype("<i8")
     names = found.column("entity").to_pylist()
     text = key_columns(keys)

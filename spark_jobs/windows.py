@@ -1,10 +1,14 @@
 """Sums over windows of hourly tiles: arrays in, arrays out. Runs in Spark's Python workers."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
+from pyspark.sql.types import StructType
 
 from data_contracts.features import HOUR, Count
 
@@ -44,6 +48,49 @@ class RunningSums:
         return found
 
 
+@dataclass(frozen=True)
+class Then:
+    """What becomes of rows in the step that counts them: `of` makes it of a table of rows with their counts, and
+    `schema` is what it makes of theirs."""
+
+    of: Callable[[pa.Table], pa.Table]
+    schema: Callable[[StructType], StructType]
+
+
+@dataclass(frozen=True)
+class ShippedTiles:
+    """Tiles of several key tuples on their way to every worker, as bytes that are small; unpacked there once."""
+
+    keys: frozenset[str]
+    content: bytes
+
+    @classmethod
+    def packed(cls, tiles: pa.Table, keys: Collection[str]) -> "ShippedTiles":
+        """Of keys, entity, hour (since 1970), impressions and clicks."""
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_stream(sink, tiles.schema, options=pa.ipc.IpcWriteOptions(compression="zstd")) as writer:
+            writer.write_table(tiles)
+        return cls(frozenset(keys), sink.getvalue().to_pybytes())
+
+    def counts_of(self, keys: str, entities: pa.ChunkedArray, hours: Any, counts: Sequence[Count]) -> list[Any]:
+        """Each count of each asked entity of a key tuple, null for none, as of its hour."""
+        if keys not in self._sums:
+            return [np.zeros(len(entities), np.int64) for _ in counts]
+        known, sums = self._sums[keys]
+        codes = pc.index_in(entities, known).fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
+        return sums.sums(codes, hours, counts)
+
+    @cached_property
+    def _sums(self) -> dict[str, tuple[pa.Array, RunningSums]]:
+        tiles = pa.ipc.open_stream(self.content).read_all()
+        found = {}
+        for keys in tiles.column("keys").unique().to_pylist():
+            own = tiles.filter(pc.equal(tiles.column("keys"), keys))
+            entities, (seen,) = codes_of(own.column("entity"))
+            found[keys] = entities, RunningSums(seen, own)
+        return found
+
+
 def codes_of(*columns: pa.ChunkedArray) -> tuple[pa.Array, list[Any]]:
     """The distinct texts of all columns, and each column as their places, -1 for null."""
     chunks = [chunk for column in columns for chunk in column.chunks]
@@ -58,12 +105,11 @@ def counts_of_rows(tiles: pa.Table, entities: pa.ChunkedArray, hours: Any, count
     return RunningSums(seen, tiles).sums(asked, hours, counts)
 
 
-def counts_by_hour(tiles: pa.Table, hours: range, counts: Sequence[Count]) -> pa.Table:
-    """entity, snapshot_at and each count, of each entity as of each of `hours`, without rows of nothing but 0."""
+def counts_as_of(tiles: pa.Table, hour: int, counts: Sequence[Count]) -> pa.Table:
+    """entity and each count as of an hour since 1970, without rows of nothing but 0."""
     entities, (seen,) = codes_of(tiles.column("entity"))
-    codes = np.repeat(np.arange(len(entities)), len(hours))
-    asked = np.tile(np.array(hours, np.int64), len(entities))
-    sums = RunningSums(seen, tiles).sums(codes, asked, counts)
+    codes = np.arange(len(entities))
+    sums = RunningSums(seen, tiles).sums(codes, np.full(len(codes), hour), counts)
     kept = np.any(sums, axis=0)
-    columns = {"entity": entities.take(pa.array(codes[kept])), "snapshot_at": asked[kept] * HOUR}
+    columns = {"entity": entities.take(pa.array(codes[kept]))}
     return pa.table(columns | {count.name: own[kept] for count, own in zip(counts, sums, strict=True)})

@@ -98,6 +98,7 @@ def test_a_champion_is_shown_with_its_numbers_its_page_and_its_verdict(
         "champion ad_ctr version 1: holdout log loss 0.0337, normalized entropy 1.0026, calibration ratio 1.0125, "
         "AUC 0.6100",
         "  http://127.0.0.1:25000/#/models/ad_ctr/versions/1",
+        f"  http://127.0.0.1:25000/#/experiments/1/runs/{registry.champion(settings).run_id}",
         f"  promote: {REASONS[0]}; {REASONS[1]}",
     ]
 

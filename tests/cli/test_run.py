@@ -23,8 +23,8 @@ def log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         'impression_id = "id"\nuser_id = "\'someone\'"\nad_id = "ad"\ntimestamp = "at"\n'
     )
     log.write_text("id,at,ad\ni-1,2019-11-30T10:00:00Z,men-1\n")
-    monkeypatch.setattr("cli.run.MAPPING", mapping)
-    monkeypatch.setattr("cli.run.SOURCE", log)
+    monkeypatch.setattr("cli.samples.MAPPING", mapping)
+    monkeypatch.setattr("cli.samples.SOURCE", log)
     return log
 
 
@@ -32,7 +32,7 @@ def failed_run(small_platform: SmallPlatform, error: str) -> str:
     """What a run says before it fails with `error`."""
     written = io.StringIO()
     with pytest.raises(CommandError, match=error):
-        run(small_platform.settings, Console(file=written, width=160))
+        run(lambda: small_platform.settings, Console(file=written, width=160), "obd")
     return written.getvalue()
 
 
@@ -43,7 +43,7 @@ def test_the_services_stay_up_when_the_dags_fail_and_nothing_is_imported_twice(s
     assert supervisord is not None
     pids = {name: program["pid"] for name, program in supervisord.programs().items()}
     recorded = json.loads(timings_path(small_platform.settings).read_text())
-    assert set(recorded) == {"service well", "service ill", "import"}
+    assert set(recorded) == {"service well", "service ill", "sample"}
     assert failed_run(small_platform, airflow).splitlines()[-1] == "log.csv was imported before: nothing to do"
     assert {name: program["pid"] for name, program in supervisord.programs().items()} == pids
     assert json.loads(timings_path(small_platform.settings).read_text()) == recorded

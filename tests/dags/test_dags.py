@@ -22,6 +22,7 @@ print(json.dumps({"errors": bag.import_errors, "dags": {name: {
     "doc": dag.doc_md, "params": sorted(dag.params), "tags": sorted(dag.tags), "paused": dag.is_paused_upon_creation,
     "limits": [dag.max_active_runs, dag.max_active_tasks, dag.catchup],
     "outlets": sorted(asset.name for task in dag.tasks for asset in task.outlets),
+    "inlets": [names for task in dag.tasks if (names := sorted(asset.name for asset in task.inlets))],
     "cron": getattr(dag.timetable, "expression", None),
     "schedule": sorted(asset.name for asset in getattr(dag.timetable.asset_condition, "objects", []))}
     for name, dag in bag.dags.items()}}))
@@ -66,7 +67,6 @@ def test_tasks_run_in_the_order_of_the_data(bag):
             "publish_counts": ["count_events"],
             "label_impressions": [],
             "join_clicks": [],
-            "build_training_set": ["count_events", "label_impressions"],
         },
         "maintain_tables": {
             "release_segments": [],
@@ -80,7 +80,8 @@ def test_tasks_run_in_the_order_of_the_data(bag):
             "maintain_table_sizes": [],
         },
         "train_ad_ctr": {
-            "train": [],
+            "build_training_set": [],
+            "train": ["build_training_set"],
             "build_holdout": ["train"],
             "evaluate": ["build_holdout"],
             "promote": ["evaluate"],
@@ -89,12 +90,12 @@ def test_tasks_run_in_the_order_of_the_data(bag):
 
 
 def test_dags_are_linked_by_assets(bag):
-    links = {name: (dag["schedule"], dag["outlets"]) for name, dag in bag["dags"].items()}
+    links = {name: (dag["schedule"], dag["outlets"], dag["inlets"]) for name, dag in bag["dags"].items()}
     assert links == {
-        "ingest_events": ([], ["ad_impressions"]),
-        "build_features": (["ad_impressions"], ["training_sets"]),
-        "train_ad_ctr": (["training_sets"], []),
-        "maintain_tables": ([], []),
+        "ingest_events": ([], ["ad_impressions"], []),
+        "build_features": (["ad_impressions"], ["count_tiles", "labels"], []),
+        "train_ad_ctr": ([], [], [["count_tiles", "labels"]] * 5),
+        "maintain_tables": ([], [], []),
     }
 
 
@@ -140,14 +141,18 @@ def test_every_dag_retries_says_what_it_is_and_runs_one_at_a_time(bag):
         assert dag["params"] == (["as_of", "let_bad_batch_through"] if name == "ingest_events" else ["as_of"])
 
 
-def test_only_maintenance_runs_by_itself_unless_conf_says_when_to_ingest(bag, tmp_path):
+def test_events_come_in_every_hour_models_are_trained_every_day_and_conf_says_when(bag, tmp_path):
     scheduled = {name: (dag["cron"], dag["paused"]) for name, dag in bag["dags"].items() if dag["cron"]}
-    assert scheduled == {"maintain_tables": ("30 3 * * *", False)}
+    assert scheduled == {
+        "ingest_events": ("5 * * * *", None),
+        "train_ad_ctr": ("30 4 * * *", None),
+        "maintain_tables": ("30 3 * * *", False),
+    }
     assert bag["dags"]["maintain_tables"]["limits"] == [1, 1, False]
     overlay = tmp_path / "conf.toml"
-    overlay.write_text('[ingest]\nschedule = "5 * * * *"\n[retention]\nschedule = ""\n')
+    overlay.write_text('[ingest]\nschedule = ""\n[retention]\nschedule = ""\n[training]\nschedule = "0 6 * * 1"\n')
     others = loaded_bag(tmp_path, CLICKLAKE_CONF=str(overlay))["dags"]
-    assert {name: dag["cron"] for name, dag in others.items() if dag["cron"]} == {"ingest_events": "5 * * * *"}
+    assert {name: dag["cron"] for name, dag in others.items() if dag["cron"]} == {"train_ad_ctr": "0 6 * * 1"}
 
 
 def test_what_a_person_types_never_becomes_part_of_a_command(bag):

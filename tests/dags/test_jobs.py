@@ -25,26 +25,55 @@ AS_OF = """
 import json, sys
 from datetime import datetime
 from types import SimpleNamespace
-from dags.jobs import AD_IMPRESSIONS, as_of
-def of(typed, logical_date, *told):
+from dags.jobs import AD_IMPRESSIONS, COUNT_TILES, LABELS, as_of
+class Events(list):
+    "What Airflow gives of an asset's events, (made at, as_of told or none), the newest last."
+    before = lambda self, at: Events(event for event in self if event[0] < at.isoformat())
+    ascending = lambda self, is_so: Events(self[::-1])
+    limit = lambda self, most: [SimpleNamespace(extra={"as_of": text} if text else {}) for _, text in self[:most]]
+def of(typed, logical_date, *told, inlets=None):
     told = [SimpleNamespace(extra={"as_of": text}) for text in told]
     run = SimpleNamespace(
         run_after=datetime.fromisoformat("2026-03-01T12:59:59+00:00"),
         logical_date=datetime.fromisoformat(logical_date) if logical_date else None,
     )
-    return as_of({"as_of": typed or None}, {AD_IMPRESSIONS: told}, run)
-print(json.dumps([of(*case) for case in json.loads(sys.argv[1])]))
+    inlets = {{"tiles": COUNT_TILES, "labels": LABELS}[name]: Events(each) for name, each in (inlets or {}).items()}
+    return as_of({"as_of": typed or None}, {AD_IMPRESSIONS: told}, run, inlets)
+print(json.dumps([of(*case, **named) for case, named in json.loads(sys.argv[1])]))
 """
+
+
+STATED = {"CLICKLAKE_CONF": "conf/test.toml"}
 
 
 def as_ofs(*cases, **environ):
     """The as_of of each run (typed, logical date, as_ofs told by its triggers), due on 2026-03-01 at 12:59:59."""
-    return json.loads(said(AS_OF, json.dumps(cases), **environ))
+    return json.loads(said(AS_OF, json.dumps([[case, {}] for case in cases]), **environ))
+
+
+def reached(typed, **inlets):
+    """The as_of of a run by hand, due on 2026-03-01 at 12:59:59, of tasks with these inlets."""
+    return json.loads(said(AS_OF, json.dumps([[[typed, ""], {"inlets": inlets}]])))[0]
+
+
+EARLY, NOON, LATE = "2026-03-01T09:10:00+00:00", "2026-03-01T12:10:00+00:00", "2026-03-01T13:10:00+00:00"
+TOLD_EARLY, TOLD_NOON, TOLD_LATE = [EARLY, "2026-03-01T09:00:00Z"], [NOON, "2026-03-01T12:00:00Z"], [LATE, "later"]
+
+
+def test_a_run_with_inlets_is_as_of_what_all_of_them_had_reached_when_it_was_due():
+    assert reached("", tiles=[TOLD_EARLY, TOLD_NOON, TOLD_LATE], labels=[TOLD_EARLY]) == "2026-03-01T09:00:00Z"
+    assert reached("", tiles=[TOLD_EARLY, TOLD_NOON], labels=[TOLD_EARLY, TOLD_NOON]) == "2026-03-01T12:00:00Z"
+    assert reached("2026-02-01T09:00:00Z", tiles=[TOLD_NOON], labels=[TOLD_NOON]) == "2026-02-01T09:00:00Z"
+
+
+def test_without_a_word_of_one_of_them_it_is_the_clocks_last_hour():
+    assert reached("", tiles=[TOLD_NOON], labels=[]) == "2026-03-01T12:00:00.000000Z"
+    assert reached("", tiles=[TOLD_NOON], labels=[[EARLY, ""]]) == "2026-03-01T12:00:00.000000Z"
 
 
 def test_as_of_is_what_was_typed_else_the_newest_that_the_trigger_told_else_the_clocks_last_hour():
     told = ["2019-11-30T22:00:00Z", "2019-11-30T23:00:00Z", "2019-11-30T23:30:00+01:00"]
-    assert as_ofs(["2019-11-29T01:00:00Z", "", *told], ["", "", *told], ["", ""]) == [
+    assert as_ofs(["2019-11-29T01:00:00Z", "", *told], ["", "", *told], ["", ""], **STATED) == [
         "2019-11-29T01:00:00Z",
         "2019-11-30T23:00:00Z",
         "2019-11-30T23:00:00.000000Z",
@@ -52,17 +81,15 @@ def test_as_of_is_what_was_typed_else_the_newest_that_the_trigger_told_else_the_
 
 
 def test_under_a_stated_clock_a_backfill_reaches_up_to_it_and_a_scheduled_run_means_it():
-    assert as_ofs(["", "2019-11-26T03:05:00+00:00"], ["", "2026-03-01T12:05:00+00:00"]) == [
+    assert as_ofs(["", "2019-11-26T03:05:00+00:00"], ["", "2026-03-01T12:05:00+00:00"], **STATED) == [
         "2019-11-26T03:00:00.000000Z",
         "2019-11-30T23:00:00.000000Z",
     ]
 
 
-def test_with_the_real_clock_it_is_the_hour_that_a_run_stands_for_else_the_one_before_it_was_due(tmp_path):
-    overlay = tmp_path / "real_clock.toml"
-    overlay.write_text('[clock]\nstated = ""\n')
+def test_with_the_real_clock_it_is_the_hour_that_a_run_stands_for_else_the_one_before_it_was_due():
     logical_dates = ["", "2026-02-27T03:05:00+00:00", "2026-03-01T13:05:00+00:00"]
-    assert as_ofs(*[["", date] for date in logical_dates], CLICKLAKE_CONF=str(overlay)) == [
+    assert as_ofs(*[["", date] for date in logical_dates]) == [
         "2026-03-01T12:00:00.000000Z",
         "2026-02-27T03:00:00.000000Z",
         "2026-03-01T12:00:00.000000Z",

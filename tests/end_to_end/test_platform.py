@@ -1,4 +1,4 @@
-"""The whole platform on real data, as a newcomer meets it: `clicklake run`, then everything the README says."""
+"""The whole platform on a market, as a newcomer meets it: `clicklake run`, then what the README says of it."""
 
 import os
 import re
@@ -11,8 +11,10 @@ import httpx
 import pytest
 
 from cli.airflow import Airflow
+from cli.samples import as_of
 from dags.pools import WRITERS
 from data_contracts import lake, registry
+from data_contracts.tables import TABLES
 from spark_jobs.session import connect
 from tests.conftest import free_port
 from tests.end_to_end.conftest import Platform, ran
@@ -29,12 +31,21 @@ def counted(platform: Platform, query: str) -> int:
     return int(count)
 
 
-def test_the_first_run_ends_with_a_prediction_the_champions_numbers_a_query_and_the_login(platform):
+def test_the_first_run_ends_with_the_champions_numbers_the_truth_a_prediction_a_query_and_the_login(platform):
     said = platform.first_run
-    assert re.search(r'200 \{.*"probability":', said)
     assert re.search(r"champion ad_ctr version 1: holdout log loss 0\.\d+", said)
     assert "nothing better stands" in " ".join(said.split())
-    assert re.search(r"random\W+30000\W+130", said)
+    run = registry.champion(platform.settings).run_id
+    assert re.search(rf"{platform.settings.mlflow_url}/#/experiments/\d+/runs/{run}\n", said)
+    rows, calibration, entropy, least, explained = re.search(
+        r"^all +([\d,]+) +(\S+) +(\S+) +(\S+) +(\S+)%", said, re.M
+    ).groups()
+    assert 7_000 < int(rows.replace(",", "")) < 8_500
+    assert 0.8 < float(calibration) < 1.25
+    assert float(least) < float(entropy) < 1
+    assert 10 < float(explained) < 100
+    assert re.search(r'200 \{.*"source":"model".*"probability":', said)
+    assert re.search(r"none\W+\d+\W+\d+", said)
     for url in (platform.settings.airflow_url, platform.settings.mlflow_url, platform.settings.serving_url):
         assert url in said
 
@@ -48,32 +59,31 @@ def test_each_writer_has_a_pool_of_one_slot_and_maintenance_has_not_started_by_i
     assert maintained == []
 
 
-def test_duckdb_and_spark_sql_count_the_same_60000_impressions_and_287_clicks(platform):
+def test_duckdb_and_spark_sql_count_the_same(platform):
     spark = connect(platform.settings)
-    for table, rows in (("ad_impressions", 60_000), ("clicks", 287), ("ads", 160)):
-        path = platform.settings.lake / table
-        assert counted(platform, f"SELECT count(*) FROM {table}") == rows
-        assert spark.sql(f"SELECT count(*) FROM delta.`{path}`").collect()[0][0] == rows
+    for table in ("ad_impressions", "clicks", "ads", "users", "rejected_events"):
+        found = spark.sql(f"SELECT count(*) FROM delta.`{platform.settings.lake / table}`").collect()[0][0]
+        assert counted(platform, f"SELECT count(*) FROM {table}") == found > 0
     spark.stop()
-    assert counted(platform, "SELECT count(*) FROM rejected_events") == 0
+    assert 71_000 < counted(platform, "SELECT count(*) FROM ad_impressions") <= 72_000
 
 
-def test_a_second_run_and_a_forced_second_import_change_no_row(platform):
-    hashes = "SELECT sum(hash(impression_id, content_hash, origin)) FROM ad_impressions"
-    before = counted(platform, hashes)
-    assert "nothing to do" in platform.clicklake("run")
-    platform.clicklake("import", "--again", "conf/imports/obd.toml", "data/obd_small.tar.gz")
-    ingest(platform)
-    assert counted(platform, "SELECT count(*) FROM raw_events") > 120_000
-    assert counted(platform, "SELECT count(*) FROM clicks") == 287
-    assert counted(platform, hashes) == before
-    assert counted(platform, "SELECT count(*) FROM rejected_events") == 0
+def test_a_second_run_changes_no_row(platform):
+    def state() -> list[int]:
+        hashes = "SELECT coalesce(sum(hash({0})) % 1000000007, 0) FROM {0}"
+        return [counted(platform, hashes.format(each)) for each in sorted(TABLES)]
+
+    before = state()
+    said = platform.clicklake("run")
+    assert "was simulated before: nothing to do" in said
+    assert "done before" in said
+    assert state() == before
 
 
 def ingest(platform: Platform) -> None:
-    as_of = "2019-11-30T23:00:00Z"
+    instant = as_of(platform.settings, "market")
     for job in ("load_events", "refine_events"):
-        ran([sys.executable, "-m", f"spark_jobs.{job}", "--as-of", as_of], platform.environ)
+        ran([sys.executable, "-m", f"spark_jobs.{job}", "--as-of", instant], platform.environ)
 
 
 def predicted(platform: Platform, body: dict) -> dict:
@@ -83,7 +93,7 @@ def predicted(platform: Platform, body: dict) -> dict:
 
 
 def test_predictions_reach_the_table_and_mlflow_models_serve_gives_them_bit_for_bit(platform):
-    ads = [{"ad_id": f"{campaign}-{item}"} for campaign in ("all", "men", "women") for item in range(5)]
+    ads = [{"ad_id": f"ad-{number:05}"} for number in range(0, 450, 30)]
     answered = predicted(platform, {"user_id": "someone", "ads": ads, "features": {"position": 2}})
     assert answered["source"] == "model"
     given = {row["prediction_id"]: row["probability"] for row in answered["predictions"]}
@@ -136,7 +146,8 @@ def test_a_malformed_line_is_rejected_with_its_origin_and_the_good_lines_go_on(p
     platform.clicklake("import", str(mapping), str(log))
     ingest(platform)
     connection = lake.open_lake(platform.settings)
-    rejected = connection.sql("SELECT origin, reason FROM rejected_events ORDER BY origin").fetchall()
+    ours = "SELECT origin, reason FROM rejected_events WHERE origin LIKE 'log.csv%' ORDER BY origin"
+    rejected = connection.sql(ours).fetchall()
     assert rejected == [("log.csv:3", "expected 3 fields, found 2"), ("log.csv:4", "timestamp: not a TIMESTAMP")]
     assert counted(platform, "SELECT count(*) FROM ad_impressions WHERE impression_id LIKE 'i-%'") == 1
 
@@ -152,8 +163,8 @@ timestamp = "at"
 """
 
 
-def test_the_champion_was_promoted_by_a_verdict_that_is_honest_about_these_clicks(platform):
+def test_the_champion_was_promoted_by_its_verdict_and_knows_something(platform):
     champion = registry.champion(platform.settings)
     assert champion.verdict.outcome == "promote"
-    assert 0.98 < champion.metrics["holdout_normalized_entropy"] < 1.05
-    assert champion.metrics["holdout_auc"] < 0.68  # more would be a leak: these clicks cannot be learnt
+    assert champion.metrics["holdout_normalized_entropy"] < 0.98
+    assert champion.metrics["holdout_auc"] > 0.6

@@ -23,6 +23,8 @@ from tests.conftest import free_port
 ROOT = Path(__file__).parents[2]
 PATIENCE_SECONDS = 60
 OVERLAY = """
+[clock]
+stated = "2019-11-30T23:59:59Z"
 [services]
 serving_port = {}
 mlflow_port = {}

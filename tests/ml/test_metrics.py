@@ -142,3 +142,32 @@ def test_the_paired_interval_is_narrower_than_two_apart() -> None:
     low, high = metrics.relative_entropy_change_interval(labels, truth * 1.02, truth, np.arange(4000), 300, 1)
     own = metrics.normalized_entropy_interval(labels, truth, np.arange(4000), 300, 1)
     assert high - low < 0.2 * (own[1] - own[0])
+
+
+TRUTHS = np.array([0.5, 0.25, 0.0])
+
+
+def test_the_expected_log_loss_weighs_both_outcomes_by_the_true_probability() -> None:
+    told = np.array([0.5, 0.5, 0.2])
+    by_hand = (math.log(2) + math.log(2) - math.log(0.8)) / 3
+    assert metrics.expected_log_loss(TRUTHS, told) == pytest.approx(by_hand)
+
+
+def test_a_certain_truth_that_is_told_costs_nothing() -> None:
+    assert metrics.expected_log_loss(np.array([0.0, 1.0]), np.array([0.0, 1.0])) == pytest.approx(0, abs=1e-12)
+
+
+def test_the_constant_explains_nothing_and_the_truth_all_of_what_can_be() -> None:
+    constant = np.full(3, 0.25)
+    assert metrics.expected_normalized_entropy(TRUTHS, constant) == pytest.approx(1)
+    assert metrics.explained_share(TRUTHS, constant) == pytest.approx(0)
+    assert metrics.explained_share(TRUTHS, TRUTHS) == pytest.approx(1)
+    assert metrics.explained_share(TRUTHS, 1 - TRUTHS) < 0
+
+
+def test_a_share_by_hand() -> None:
+    truths, told = np.array([0.8, 0.2]), np.array([0.5, 0.2])
+    most = math.log(2)
+    least = -(0.8 * math.log(0.8) + 0.2 * math.log(0.2))
+    own = (math.log(2) + least) / 2
+    assert metrics.explained_share(truths, told) == pytest.approx((most - own) / (most - least))

@@ -1,0 +1,82 @@
+"""Which sample a home holds, and where it ends."""
+
+import io
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from cli.errors import CommandError
+from cli.samples import as_of, bring, claimed
+from cli.simulate import simulate
+from data_contracts.sections import Clock
+from data_contracts.settings import Settings, load
+
+
+@pytest.fixture
+def console() -> Console:
+    return Console(file=io.StringIO(), width=200)
+
+
+def test_an_empty_home_gets_the_market_and_keeps_it(tmp_path: Path) -> None:
+    assert claimed(tmp_path / "home", None) == "market"
+    assert claimed(tmp_path / "home", None) == "market"
+    assert not (tmp_path / "home" / "conf.toml").exists()
+
+
+def test_the_open_bandit_dataset_brings_the_clock_that_every_later_command_sees(tmp_path: Path) -> None:
+    environ = {"CLICKLAKE_HOME": str(tmp_path / "home")}
+    assert load(environ).clock.stated == ""
+    assert claimed(tmp_path / "home", "obd") == "obd"
+    assert load(environ).clock.stated == "2019-11-30T23:59:59Z"
+    assert load(environ).ingest.schedule == ""
+    assert claimed(tmp_path / "home", None) == "obd"
+
+
+@pytest.mark.parametrize(("held", "asked", "told"), [("obd", "market", "Open Bandit"), ("market", "obd", "market")])
+def test_a_home_that_holds_another_sample_is_left_alone(tmp_path: Path, held: str, asked: str, told: str) -> None:
+    claimed(tmp_path, held)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    with pytest.raises(CommandError, match=f"{told}.*one log: set CLICKLAKE_HOME"):
+        claimed(tmp_path, asked)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_no_sample_is_added_to_a_log_of_ones_own(tmp_path: Path) -> None:
+    (tmp_path / "imports").mkdir()
+    with pytest.raises(CommandError, match="trigger the DAGs in Airflow"):
+        claimed(tmp_path, None)
+    assert not (tmp_path / "sample").exists()
+
+
+def test_a_market_that_was_simulated_before_is_taken_as_it_is_and_ends_where_it_ends(
+    settings: Settings, console: Console
+) -> None:
+    now = replace(settings, clock=Clock("2026-03-05T10:20:00Z"))
+    simulate(now, console, 2, 1000, 3, None, None)
+    landed = {path: path.read_bytes() for path in settings.landing.glob("*/*.jsonl")}
+    later = replace(settings, clock=Clock("2026-03-09T23:00:00Z"))
+    assert claimed(settings.home, None) == "market"
+    assert bring(later, console, "market") is False
+    assert as_of(later, "market") == "2026-03-05T10:00:00Z"
+    assert {path: path.read_bytes() for path in settings.landing.glob("*/*.jsonl")} == landed
+
+
+def test_a_market_that_was_cut_off_is_finished_as_it_was_begun(settings: Settings, console: Console) -> None:
+    now = replace(settings, clock=Clock("2026-03-05T10:20:00Z"))
+    simulate(now, console, 2, 1000, 3, None, None)
+    record = settings.home / "market" / "market.json"
+    record.write_text(json.dumps(json.loads(record.read_text()) | {"is_finished": False}))
+    later = replace(settings, clock=Clock("2026-03-09T23:00:00Z"))
+    assert bring(later, console, "market") is True
+    told = json.loads(record.read_text())
+    assert (told["days"], told["impressions_per_day"], told["seed"], told["is_finished"]) == (2, 1000, 3, True)
+    assert as_of(later, "market") == "2026-03-05T10:00:00Z"
+
+
+def test_the_other_sample_ends_at_the_last_full_hour_of_the_stated_clock(settings: Settings) -> None:
+    assert as_of(settings, "obd") == "2019-11-30T23:00:00Z"
+    exactly = replace(settings, clock=Clock("2019-12-01T00:00:00Z"))
+    assert as_of(exactly, "obd") == "2019-12-01T00:00:00Z"
