@@ -3,7 +3,8 @@ Counts the past, gives serving its snapshot, and says what became of each impres
 
 `count_events` sums impressions and clicks an entity and hour into **count_tiles**. `publish_counts` makes the
 snapshot that serving reads. `label_impressions` says what became of each impression (**labels**), `join_clicks` how
-the clicks stand with their impressions (**click_joins**).
+the clicks stand with their impressions (**click_joins**). `mirror_models` brings **model_metadata** to what the
+registry says: a version may have been promoted or rolled back by hand.
 Follows `ingest_events`, with the same as_of. `train_ad_ctr` trains on what this makes.
 """
 
@@ -15,3 +16,4 @@ with DAG("build_features", doc_md=__doc__, schedule=[AD_IMPRESSIONS], **EVERY_DA
     job("spark_jobs.count_events", COUNT_TILES, pool="count_tiles") >> job("spark_jobs.publish_counts")
     job("spark_jobs.label_impressions", LABELS, pool="labels")
     job("spark_jobs.join_clicks", pool="labels")
+    job("spark_jobs.mirror_models", pool="model_metadata")

@@ -10,6 +10,7 @@ WRITERS = {
     "labels": ("labels", "click_joins"),
     "training_sets": ("training_sets",),
     "holdouts": ("holdouts",),
+    "model_metadata": ("model_metadata",),
     "table_sizes": ("table_sizes",),
 }
 """Pool -> its tables. `clicklake start` makes the pools; a task waits for its slot."""

@@ -6,6 +6,8 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal, get_args
 
 VERDICT_FILE = "verdict.json"
+ALIAS_MOVE = "alias_move."
+"""Begins the name of a tag that says which alias the version was given, and why; the rest of the name is when."""
 
 Outcome = Literal["promote", "refuse", "not_comparable", "wait_for_person"]
 RELEASABLE: tuple[Outcome, ...] = ("wait_for_person", "not_comparable")
@@ -42,7 +44,8 @@ class Verdict:
 
 @dataclass(frozen=True)
 class RegisteredVersion:
-    """One version of the registered model; `metrics` and `params` are its run's, `tags` and `aliases` the version's."""
+    """One version of the registered model; `metrics` and `params` are its run's, `tags`, `aliases` and `registered_at`
+    (epoch seconds) the version's."""
 
     name: str
     version: str
@@ -52,7 +55,14 @@ class RegisteredVersion:
     verdict: Verdict | None
     aliases: tuple[str, ...]
     params: Mapping[str, str]
+    registered_at: float = 0.0
     experiment_id: str = ""
+
+    @property
+    def alias_moves(self) -> dict[str, str]:
+        """Which aliases it was given, each with the reason, by when: 20260131T060000.000000Z."""
+        given = sorted(name for name in self.tags if name.startswith(ALIAS_MOVE))
+        return {name.removeprefix(ALIAS_MOVE): self.tags[name] for name in given}
 
     @property
     def uri(self) -> str:

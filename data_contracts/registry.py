@@ -13,7 +13,7 @@ from mlflow.exceptions import MlflowException
 
 from data_contracts.landing_lines import instant_text
 from data_contracts.mlflow_client import RegistryError, connect, plain_errors
-from data_contracts.model_versions import RELEASABLE, VERDICT_FILE, RegisteredVersion, Verdict
+from data_contracts.model_versions import ALIAS_MOVE, RELEASABLE, VERDICT_FILE, RegisteredVersion, Verdict
 from data_contracts.settings import Settings
 
 __all__ = [
@@ -37,6 +37,8 @@ __all__ = [
 CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
 ROLLED_BACK = "rolled_back"
 """Tag of a version that a person took out of traffic: when and why."""
+NO_PUNCTUATION = str.maketrans("", "", "-:")
+"""MLflow takes no colon in the name of a tag."""
 
 
 class NotPromotableError(RegistryError):
@@ -80,8 +82,8 @@ def find_version(settings: Settings, tag: str, value: str) -> RegisteredVersion 
         return _registered(client, max(found, key=lambda version: int(version.version))) if found else None
 
 
-def versions(settings: Settings, newest: int) -> list[RegisteredVersion]:
-    """The newest versions, the newest first, without verdicts (a tag names the outcome); without a run, no metrics."""
+def versions(settings: Settings, newest: int | None = None) -> list[RegisteredVersion]:
+    """All versions or the newest, newest first, without verdicts (a tag names the outcome); without a run, no metrics."""
     with plain_errors():
         client = connect(settings)
         found = client.search_model_versions(f"name = '{settings.model_name}'")
@@ -100,7 +102,7 @@ def version(settings: Settings, number: str) -> RegisteredVersion:
 def set_challenger(settings: Settings, version: str) -> None:
     """Make `version` the one to be judged."""
     with plain_errors():
-        connect(settings).set_registered_model_alias(settings.model_name, CHALLENGER, version)
+        _move(connect(settings), settings.model_name, CHALLENGER, version)
 
 
 def record_verdict(settings: Settings, version: str, verdict: Verdict) -> None:
@@ -133,8 +135,8 @@ def promote(settings: Settings, version: str, approved_by: str = "") -> None:
         if approved_by:
             client.set_model_version_tag(name, version, "approved_by", approved_by)
         if incumbent:
-            client.set_registered_model_alias(name, PREVIOUS, incumbent)
-        _make_champion(client, name, version)
+            _move(client, name, PREVIOUS, incumbent, f"version {version} was promoted")
+        _make_champion(client, name, version, f"approved by {approved_by}" if approved_by else "by its verdict")
 
 
 def roll_back(settings: Settings, reason: str) -> tuple[str, str]:
@@ -150,14 +152,23 @@ def roll_back(settings: Settings, reason: str) -> tuple[str, str]:
         if champion == previous:
             raise RegistryError(f"version {champion} of {name} is champion and previous: it was rolled back to already")
         client.set_model_version_tag(name, champion, ROLLED_BACK, f"{instant_text(datetime.now(UTC))}: {reason}")
-        _make_champion(client, name, previous)
-        client.set_registered_model_alias(name, PREVIOUS, champion)
+        _make_champion(client, name, previous, f"version {champion} was rolled back: {reason}")
+        _move(client, name, PREVIOUS, champion, f"rolled back: {reason}")
         return previous, champion
 
 
-def _make_champion(client: MlflowClient, name: str, version: str) -> None:
+def _move(client: MlflowClient, name: str, alias: str, version: str, why: str = "") -> None:
+    """Gives `version` the alias, which whatever had it loses, and writes that down as a tag of the version."""
+    if _aliases(client, name).get(alias) == version:
+        return
+    client.set_registered_model_alias(name, alias, version)
+    moved_at = instant_text(datetime.now(UTC)).translate(NO_PUNCTUATION)
+    client.set_model_version_tag(name, version, f"{ALIAS_MOVE}{moved_at}", f"{alias}: {why}" if why else alias)
+
+
+def _make_champion(client: MlflowClient, name: str, version: str, why: str) -> None:
     """The mark of a rollback goes last: whatever fails before, no run promotes the version by itself."""
-    client.set_registered_model_alias(name, CHAMPION, version)
+    _move(client, name, CHAMPION, version, why)
     if ROLLED_BACK in client.get_model_version(name, version).tags:
         client.delete_model_version_tag(name, version, ROLLED_BACK)
 
@@ -212,6 +223,7 @@ def _described(found: ModelVersion, run: Run | None, verdict: Verdict | None) ->
         verdict=verdict,
         aliases=tuple(sorted(found.aliases)),
         params=run.data.params if run else {},
+        registered_at=found.creation_timestamp / 1000,
         experiment_id=str(run.info.experiment_id) if run else "",
     )
 

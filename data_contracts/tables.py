@@ -24,6 +24,7 @@ __all__ = [
     "HOLDOUTS",
     "LABELS",
     "LANDED",
+    "MODEL_METADATA",
     "MODEL_PREDICTIONS",
     "RAW_EVENTS",
     "REJECTED_EVENTS",
@@ -176,6 +177,30 @@ CLICK_JOINS = Table(
     key=("date",),
 )
 
+MODEL_METADATA = Table(
+    "model_metadata",
+    "The registered model's versions as MLflow has them: what each was trained from, its verdict, its aliases.",
+    (
+        Column("model_id", "STRING", "name of the registered model"),
+        Column("version", "STRING", "as in model_predictions.model_version"),
+        Column("run_id", "STRING", "MLflow run that made it"),
+        Column("trained_at", "TIMESTAMP", "when it was registered"),
+        Column("as_of", "TIMESTAMP", "exclusive end of what its training knew", nullable=True),
+        Column("trained_through", "TIMESTAMP", "exclusive end of the impressions it has seen", nullable=True),
+        Column("training_set_id", "STRING", "its training set", nullable=True),
+        Column("training_set_checksum", "STRING", "checksum of the rows it was trained from", nullable=True),
+        Column("feature_set_hash", "STRING", "its feature definitions", nullable=True),
+        Column("data_versions", "MAP<STRING,STRING>", "Delta version of each table that its training set rests on"),
+        Column("metrics", "MAP<STRING,DOUBLE>", "metrics of its run"),
+        Column("verdict", "STRING", "what the gate said of it", nullable=True),
+        Column("verdict_summary", "STRING", "with the reasons, at most 5,000 characters", nullable=True),
+        Column("aliases", "STRING", "the aliases it has now, joined by a comma; '' without any"),
+        Column("alias_moves", "MAP<STRING,STRING>", "which alias it was given and why, by when (UTC)"),
+    ),
+    key=("model_id", "version"),
+    derived=True,
+)
+
 TABLE_SIZES = Table(
     "table_sizes",
     "How large each table is, as maintain_tables left it.",
@@ -195,7 +220,7 @@ TABLES = {
     table.name: table
     for table in (
         AD_IMPRESSIONS, CLICKS, ADS, USERS, MODEL_PREDICTIONS, RAW_EVENTS, REJECTED_EVENTS, VALIDATION_RESULTS,
-        COUNT_TILES, LABELS, TRAINING_SETS, HOLDOUTS, CLICK_JOINS, TABLE_SIZES,
+        COUNT_TILES, LABELS, TRAINING_SETS, HOLDOUTS, CLICK_JOINS, MODEL_METADATA, TABLE_SIZES,
     )
 }  # fmt: skip
 LANDED = {name: table for name, table in TABLES.items() if table.landed}

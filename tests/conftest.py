@@ -5,7 +5,7 @@ import shutil
 import signal
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -77,6 +77,21 @@ def store(empty_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     client = MlflowClient(tracking_uri=uri)
     client.create_experiment("ad_ctr", artifact_location=str(tmp_path / "artifacts"))
     return client
+
+
+@pytest.fixture
+def add_version(store: "MlflowClient", tmp_path: Path) -> Callable[..., str]:
+    """Registers a version with a run of its own; gives it."""
+
+    def add(**tags: str) -> str:
+        if not store.search_registered_models():
+            store.create_registered_model("ad_ctr")
+        experiment = store.get_experiment_by_name("ad_ctr")
+        run = store.create_run(experiment.experiment_id)
+        store.log_metric(run.info.run_id, "holdout_log_loss", 0.03)
+        return str(store.create_model_version("ad_ctr", str(tmp_path), run.info.run_id, tags=tags).version)
+
+    return add
 
 
 @pytest.fixture(scope="session")

@@ -67,6 +67,7 @@ def test_tasks_run_in_the_order_of_the_data(bag):
             "publish_counts": ["count_events"],
             "label_impressions": [],
             "join_clicks": [],
+            "mirror_models": [],
         },
         "maintain_tables": {
             "release_segments": [],
@@ -77,6 +78,7 @@ def test_tasks_run_in_the_order_of_the_data(bag):
             "maintain_labels": [],
             "maintain_training_sets": [],
             "maintain_holdouts": [],
+            "maintain_model_metadata": [],
             "maintain_table_sizes": [],
         },
         "train_ad_ctr": {
@@ -85,6 +87,7 @@ def test_tasks_run_in_the_order_of_the_data(bag):
             "build_holdout": ["train"],
             "evaluate": ["build_holdout"],
             "promote": ["evaluate"],
+            "mirror_models": ["promote"],
         },
     }
 
@@ -94,7 +97,7 @@ def test_dags_are_linked_by_assets(bag):
     assert links == {
         "ingest_events": ([], ["ad_impressions"], []),
         "build_features": (["ad_impressions"], ["count_tiles", "labels"], []),
-        "train_ad_ctr": ([], [], [["count_tiles", "labels"]] * 5),
+        "train_ad_ctr": ([], [], [["count_tiles", "labels"]] * 6),
         "maintain_tables": ([], [], []),
     }
 
@@ -118,6 +121,8 @@ def test_a_table_is_written_by_the_tasks_of_one_pool(bag):
         "maintain_training_sets": "training_sets",
         "build_holdout": "holdouts",
         "maintain_holdouts": "holdouts",
+        "mirror_models": "model_metadata",
+        "maintain_model_metadata": "model_metadata",
         "maintain_table_sizes": "table_sizes",
         "publish_counts": "default_pool",
         "train": "default_pool",
@@ -157,7 +162,7 @@ def test_events_come_in_every_hour_models_are_trained_every_day_and_conf_says_wh
 
 def test_what_a_person_types_never_becomes_part_of_a_command(bag):
     commands = {name: command for dag in bag["dags"].values() for name, command in dag["commands"].items()}
-    assert len(commands) == 21
+    assert len(commands) == 23
     assert all("{" not in command and ' --as-of "$AS_OF"' in command for command in commands.values())
     assert [name for name, command in commands.items() if "$SWITCH" in command] == ["refine_events"]
 

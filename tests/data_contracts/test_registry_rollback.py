@@ -1,5 +1,6 @@
 """Going back to the champion before, and the list of versions by which a person sees it."""
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -97,3 +98,29 @@ def test_versions_come_newest_first_with_their_aliases(
     assert registry.version(settings, "1").aliases == ("previous",)
     with pytest.raises(RegistryError, match=r"MLflow: .*version=9"):
         registry.version(settings, "9")
+
+
+def test_every_alias_that_a_version_was_given_is_written_down_with_when_and_why(
+    settings: Settings, store: MlflowClient, two_champions: tuple[str, str]
+) -> None:
+    registry.set_challenger(settings, "2")
+    registry.set_challenger(settings, "2")  # it has it already: no move
+    registry.roll_back(settings, "off on tablets")
+    registry.promote(settings, "2", "Ada")
+    moves = {each.version: list(each.alias_moves.values()) for each in registry.versions(settings)}
+    assert moves == {
+        "1": [
+            "champion: by its verdict",
+            "previous: version 2 was promoted",
+            "champion: version 2 was rolled back: off on tablets",
+            "previous: version 2 was promoted",
+        ],
+        "2": [
+            "champion: by its verdict",
+            "challenger",
+            "previous: rolled back: off on tablets",
+            "champion: approved by Ada",
+        ],
+    }
+    instants = [when for each in registry.versions(settings) for when in each.alias_moves]
+    assert all(re.fullmatch(r"20\d{6}T\d{6}\.\d{6}Z", when) for when in instants)
