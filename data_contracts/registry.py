@@ -83,7 +83,7 @@ def find_version(settings: Settings, tag: str, value: str) -> RegisteredVersion 
 
 
 def versions(settings: Settings, newest: int | None = None) -> list[RegisteredVersion]:
-    """All versions or the newest, newest first, without verdicts (a tag names the outcome); without a run, no metrics."""
+    """All versions or the newest, newest first, without verdicts (a tag names the outcome); metrics where a run is."""
     with plain_errors():
         client = connect(settings)
         found = client.search_model_versions(f"name = '{settings.model_name}'")

@@ -102,7 +102,8 @@ def entropy_findings(judged: Judged, gate: Gate) -> list[Finding]:
     if interval[1] > gate.worst_relative_entropy_change:
         worst = f"{gate.worst_relative_entropy_change:+.2%}"
         return [Finding("refuse", f"{words}: it may be worse than the {worst} that is allowed")]
-    return [Finding(None, words), *_too_good(-change, "the champion", gate)]
+    claim = "better than the champion" if interval[1] < 0 else "no worse than is allowed, and not shown to be better"
+    return [Finding(None, f"{words}: {claim}"), *_too_good(-change, "the champion", gate)]
 
 
 def _too_good(gain: float, against: str, gate: Gate) -> list[Finding]:
