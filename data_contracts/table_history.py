@@ -20,7 +20,7 @@ def versions_at(lake: Path, instant: datetime | None) -> dict[str, int | None]:
         return {table.name: None for table in tables}
     found = {table.name: version_at(table, instant) for table in tables}
     if tables and all(version is None for version in found.values()):
-        began = min(_committed_at(_commits(table)[0]) for table in tables)
+        began = min(committed_at(_commits(table)[0]) for table in tables)
         raise HistoryError(
             f"at {_text(instant)} there was no table yet: the first commit is of {_text(began)} "
             "(a version counts from its commit, not from the times in its rows)"
@@ -31,7 +31,7 @@ def versions_at(lake: Path, instant: datetime | None) -> dict[str, int | None]:
 def version_at(table: Path, instant: datetime) -> int | None:
     """The newest version committed at or before `instant`; None when the table was made later."""
     commits = _commits(table)
-    newest = next((commit for commit in reversed(commits) if _committed_at(commit) <= instant), None)
+    newest = next((commit for commit in reversed(commits) if committed_at(commit) <= instant), None)
     if newest is None and _version(commits[0]) == 0:
         return None
     checkpoints = [_version(path) for path in (table / "_delta_log").glob("*.checkpoint*.parquet")]
@@ -40,7 +40,7 @@ def version_at(table: Path, instant: datetime) -> int | None:
     reach = min((commit for commit in commits if _version(commit) in checkpoints), default=commits[-1])
     raise HistoryError(
         f"{table.name}: what it was at {_text(instant)} is no longer in its log, "
-        f"which reaches back to {_text(_committed_at(reach))}"
+        f"which reaches back to {_text(committed_at(reach))}"
     )
 
 
@@ -52,7 +52,7 @@ def _version(path: Path) -> int:
     return int(path.name.partition(".")[0])
 
 
-def _committed_at(commit: Path) -> datetime:
+def committed_at(commit: Path) -> datetime:
     """By the commit's own account, which a copy of the lake keeps; the file's time where it gives none."""
     with commit.open() as lines:
         for line in lines:

@@ -124,18 +124,23 @@ LABELS = Table(
     partition_by=("date",),
 )
 
+LABELLED = (
+    Column("as_of", "TIMESTAMP", "exclusive end of what was known"),
+    Column("impression_id", "STRING", "the impression"),
+    USER_ID,
+    Column("timestamp", "TIMESTAMP", "when the ad was shown"),
+    Column("snapshot_at", "TIMESTAMP", "as_of of the counts serving could have held"),
+    Column("clicked", "INT", "the label", allowed=("0", "1")),
+)
+"""A mature impression with its label, as training sets and holdouts hold it."""
+
 TRAINING_SETS = Table(
     "training_sets",
     "Mature labels with the counts that serving could have held when each ad was shown.",
     (
         Column("training_set_id", "STRING", "feature set hash and as_of"),
         Column("feature_set_hash", "STRING", "the definitions used"),
-        Column("as_of", "TIMESTAMP", "exclusive end of what was known"),
-        Column("impression_id", "STRING", "the impression"),
-        USER_ID,
-        Column("timestamp", "TIMESTAMP", "when the ad was shown"),
-        Column("snapshot_at", "TIMESTAMP", "as_of of the counts serving could have held"),
-        Column("clicked", "INT", "the label", allowed=("0", "1")),
+        *LABELLED,
         Column("features", "ARRAY<FLOAT>", "what the trees see, in the feature set's order"),
     ),
     key=("training_set_id", "impression_id"),
@@ -148,12 +153,7 @@ HOLDOUTS = Table(
     "What a challenger and the champion are judged on: their inputs, made from the tables again after training.",
     (
         Column("holdout_id", "STRING", "training set of the challenger, and the champion's feature set hash"),
-        Column("as_of", "TIMESTAMP", "exclusive end of what was known"),
-        Column("impression_id", "STRING", "the impression"),
-        USER_ID,
-        Column("timestamp", "TIMESTAMP", "when the ad was shown"),
-        Column("snapshot_at", "TIMESTAMP", "as_of of the counts serving could have held"),
-        Column("clicked", "INT", "the label", allowed=("0", "1")),
+        *LABELLED,
         Column("inputs", "MAP<STRING,DOUBLE>", "request fields, numbers and counts of both models by name"),
     ),
     key=("holdout_id", "impression_id"),

@@ -9,8 +9,9 @@ from pyspark.sql import functions as F
 
 from data_contracts.labels import ATTRIBUTION_WINDOW
 from data_contracts.schema import Table
+from data_contracts.table_history import committed_at
 from data_contracts.tables import AD_IMPRESSIONS, ADS, CLICKS, USERS
-from spark_jobs.delta_log import committed_at, versions
+from spark_jobs.delta_log import commit_file, versions
 from spark_jobs.keyed import snapshot_at
 from spark_jobs.session import Lake
 
@@ -48,7 +49,7 @@ def is_followable(lake: Lake, after: Versions) -> bool:
         later = [each for each in held if each > version]
         if version > max(held, default=-1):
             return False
-        if later and (later[0] != version + 1 or committed_at(path, later[0]) < oldest):
+        if later and (later[0] != version + 1 or committed_at(commit_file(path, later[0])) < oldest):
             return False
     return True
 

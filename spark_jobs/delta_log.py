@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -38,16 +37,15 @@ def newest_version(table: Path) -> int:
     return held[-1]
 
 
+def commit_file(table: Path, version: int) -> Path:
+    """Where a version's commit is."""
+    return table / LOG / f"{version:020d}.json"
+
+
 def added_files(table: Path, version: int) -> list[AddedFile]:
     """The files that one commit added, of rows or of changes; raises DamagedCommitError."""
     adds = [action[kind] for action in _actions(table, version) for kind in ("add", "cdc") if kind in action]
     return [AddedFile(table / unquote(add["path"]), add["size"]) for add in adds]
-
-
-def committed_at(table: Path, version: int) -> datetime:
-    """When a version was committed, by the clock of who did; the oldest instant when its commit does not say."""
-    stated = [action["commitInfo"]["timestamp"] for action in _actions(table, version) if "commitInfo" in action]
-    return datetime.fromtimestamp(stated[0] / 1000 if stated else 0, UTC)
 
 
 def touched_partitions(table: Path, after_version: int, version: int) -> list[Partition] | None:
@@ -65,7 +63,7 @@ def touched_partitions(table: Path, after_version: int, version: int) -> list[Pa
 
 
 def _actions(table: Path, version: int) -> Iterator[dict[str, Any]]:
-    content = (table / LOG / f"{version:020d}.json").read_bytes()
+    content = commit_file(table, version).read_bytes()
     if not content:
         raise DamagedCommitError(f"{table.name} version {version} is empty")
     try:

@@ -8,6 +8,7 @@ from urllib.parse import unquote, urlsplit
 
 from data_contracts.landing import instant_text
 from data_contracts.schema import Table
+from data_contracts.sections import Retention
 from data_contracts.tables import RAW_EVENTS, TABLE_SIZES, TABLES
 from spark_jobs.delta_log import versions
 from spark_jobs.raw_retention import expired_days, require_whole
@@ -45,7 +46,7 @@ def _maintained(lake: Lake, table: Table, as_of: datetime) -> str:
     if days:
         listed = ", ".join(f"DATE'{day}'" for day in days)
         lake.spark.sql(f"DELETE FROM delta.`{path}` WHERE received_date IN ({listed})")
-    _keep_properties(lake, path)
+    lake.set_properties(table, kept_for(lake.settings.retention))
     rewritten = 0
     while replaced := lake.spark.sql(f"OPTIMIZE delta.`{path}`").collect()[0]["metrics"]["numFilesRemoved"]:
         rewritten += replaced
@@ -54,17 +55,13 @@ def _maintained(lake: Lake, table: Table, as_of: datetime) -> str:
     return f"{table.name}: {rewritten} files compacted{gone}"
 
 
-def _keep_properties(lake: Lake, path: str) -> None:
+def kept_for(retention: Retention) -> dict[str, str]:
     """VACUUM takes its age from the table's property (Delta 4.4 ignores any RETAIN but 0), the log's clean-up at each
-    checkpoint takes its own; they are set only where they differ, for setting them is a commit."""
-    wanted = {
-        "delta.deletedFileRetentionDuration": f"interval {lake.settings.retention.vacuum_hours} hours",
-        "delta.logRetentionDuration": f"interval {lake.settings.retention.log_days} days",
+    checkpoint takes its own."""
+    return {
+        "delta.deletedFileRetentionDuration": f"interval {retention.vacuum_hours} hours",
+        "delta.logRetentionDuration": f"interval {retention.log_days} days",
     }
-    present = {row["key"]: row["value"] for row in lake.spark.sql(f"SHOW TBLPROPERTIES delta.`{path}`").collect()}
-    if wanted.items() - present.items():
-        pairs = ", ".join(f"'{key}' = '{value}'" for key, value in wanted.items())
-        lake.spark.sql(f"ALTER TABLE delta.`{path}` SET TBLPROPERTIES ({pairs})")
 
 
 def size(lake: Lake, table: Table, as_of: datetime) -> dict[str, Any]:

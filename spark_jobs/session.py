@@ -3,7 +3,7 @@
 import argparse
 import socket
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -131,13 +131,14 @@ class Lake:
             print(f"{error}; {table.name} is made anew", flush=True)
             self.spark.sql(spark_ddl(table, path, "CREATE OR REPLACE TABLE"))
         if table.landed:
-            self._feed_changes(path)
+            self.set_properties(table, CHANGE_FEED)  # one from before there was a feed has one from here on
 
-    def _feed_changes(self, path: str) -> None:
-        """A table from before there was a feed has one from here on."""
+    def set_properties(self, table: Table, wanted: Mapping[str, str]) -> None:
+        """Nothing where they are so already: setting them is a commit."""
+        path = self.path(table)
         present = {row["key"]: row["value"] for row in self.spark.sql(f"SHOW TBLPROPERTIES delta.`{path}`").collect()}
-        if CHANGE_FEED.items() - present.items():
-            pairs = ", ".join(f"'{key}' = '{value}'" for key, value in CHANGE_FEED.items())
+        if wanted.items() - present.items():
+            pairs = ", ".join(f"'{key}' = '{value}'" for key, value in wanted.items())
             self.spark.sql(f"ALTER TABLE delta.`{path}` SET TBLPROPERTIES ({pairs})")
 
 

@@ -1,0 +1,156 @@
+"""What serving takes for the counts of an ad, over HTTP, is what the raw events say one by one."""
+
+import shutil
+from argparse import Namespace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from data_contracts.features import DAY, HOUR, Count, load_feature_set
+from data_contracts.landing import Event, instant_text
+from data_contracts.pseudonym import load_key, pseudonym
+from data_contracts.settings import load
+from spark_jobs import count_events, publish_counts
+from spark_jobs.refine_events import refine_batch
+from tests.serving.conftest import NOON, Registry, environment, running, wait_for
+
+pytestmark = pytest.mark.spark
+AS_OF = datetime.fromtimestamp(NOON, UTC)
+FEATURE_SET = "tests/serving/tiny_features.py"
+COUNTS = load_feature_set(Path(FEATURE_SET).resolve()).counts
+ADS, USERS, DEVICES = ("a", "b|c"), ("ann", "bob"), ("phone", "tablet")
+
+
+@dataclass(frozen=True)
+class Shown:
+    """An impression, minutes before AS_OF, and the clicks on it: (minutes after it, minutes until known, clicked)."""
+
+    ad: str
+    user: str
+    device: str
+    ago: int
+    late: int
+    is_denied: bool
+    is_told_twice: bool
+    clicks: list[tuple[int, int, bool]]
+
+    @property
+    def at(self) -> datetime:
+        return AS_OF - timedelta(minutes=self.ago)
+
+    @property
+    def known_at(self) -> datetime:
+        return self.at + timedelta(minutes=self.late)
+
+
+def raw_events(number: int, shown: Shown, key: bytes) -> Iterator[Event]:
+    row = {
+        "impression_id": f"impression-{number}",
+        "user_id": pseudonym(key, shown.user),
+        "ad_id": shown.ad,
+        "device_type": shown.device,
+        "timestamp": instant_text(shown.at),
+        "position": 1,
+        **({"consent": "denied"} if shown.is_denied else {}),
+    }
+    yield Event("ad_impressions", shown.known_at, row)
+    if shown.is_told_twice:
+        yield Event("ad_impressions", shown.known_at + timedelta(hours=30), row)
+    for place, (after, late, clicked) in enumerate(shown.clicks):
+        at = shown.at + timedelta(minutes=after)
+        click = {"click_id": f"click-{number}-{place}", "impression_id": row["impression_id"], "clicked": clicked}
+        yield Event("clicks", at + timedelta(minutes=late), click | {"timestamp": instant_text(at)})
+
+
+def brute_force(count: Count, events: list[Shown], ad: str, user: str, device: str) -> int:
+    """One impression after another, by the definitions in words."""
+    wanted = {"ad_id": ad, "user_id": user, "device_type": device}
+    total = 0
+    for shown in events:
+        own = {"ad_id": shown.ad, "user_id": None if shown.is_denied else shown.user, "device_type": shown.device}
+        if any(own[key] != wanted[key] for key in count.keys):
+            continue
+        known_at = [shown.known_at]
+        if count.event == "clicks":
+            known = [
+                shown.at + timedelta(minutes=after + late)
+                for after, late, clicked in shown.clicks
+                if clicked and 0 <= after * 60 < DAY and (after + late) * 60 < DAY + HOUR
+            ]
+            if not known:
+                continue
+            known_at.append(min(known))
+        total += AS_OF - timedelta(seconds=count.window) <= max(known_at) < AS_OF
+    return total
+
+
+@pytest.fixture(scope="module")
+def champion(filled_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The tiny model takes the traffic."""
+    store = tmp_path_factory.mktemp("store") / "store.db"
+    shutil.copy(filled_store / "store.db", store)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{store}")
+        Registry(f"sqlite:///{store}").promote(1)
+        yield
+
+
+def served(lake_in: Any, landed: Any, folder: Path, events: list[Shown], user: str) -> dict[tuple[str, str], Any]:
+    """The counts that serving logs for each ad and device, asked by `user`, after the events went through Spark."""
+    environ = environment(folder)
+    with Path(environ["CLICKLAKE_CONF"]).open("a") as conf:
+        conf.write(f'[features]\nfeature_set = "{FEATURE_SET}"\n')
+    own = load(environ)
+    lake = lake_in(own.home)
+    lake = replace(
+        lake, settings=replace(own, services=replace(own.services, spark_port=lake.settings.services.spark_port))
+    )
+    key = load_key(own.pseudonym_key)
+    refine_batch(
+        lake, landed(*[each for number, shown in enumerate(events) for each in raw_events(number, shown, key)])
+    )
+    count_events.main(lake, AS_OF, Namespace(anew=False))
+    publish_counts.main(lake, AS_OF, Namespace())
+    asked = [(ad, device) for ad in (*ADS, "never shown") for device in DEVICES]
+    with running(own) as serving:
+        wait_for(lambda: serving.application.champions.current and serving.application.snapshots.current)
+        ads = [{"ad_id": ad, "features": {"device_type": device}} for ad, device in asked]
+        answer = serving.predict({"user_id": user, "ads": ads})
+        assert answer["source"] == "model"
+        logged = {row["prediction_id"]: row["features"] for row in serving.logged()}
+    return {pair: logged[told["prediction_id"]] for pair, told in zip(asked, answer["predictions"], strict=True)}
+
+
+clicks = st.tuples(st.integers(-5, 30 * 60), st.integers(0, 300), st.booleans())
+impressions = st.builds(
+    Shown,
+    ad=st.sampled_from(ADS),
+    user=st.sampled_from(USERS),
+    device=st.sampled_from(DEVICES),
+    ago=st.one_of(st.integers(1, 300), st.integers(1, 9 * 24 * 60)),
+    late=st.integers(0, 120),
+    is_denied=st.booleans(),
+    is_told_twice=st.booleans(),
+    clicks=st.lists(clicks, max_size=2),
+)
+
+
+@given(st.lists(impressions, min_size=8, max_size=20), st.sampled_from(USERS))
+@settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_served_counts_are_those_of_the_raw_events(
+    champion: None, copied_lake: Any, landed: Any, tmp_path_factory: pytest.TempPathFactory, events: Any, user: str
+) -> None:
+    found = served(copied_lake, landed, tmp_path_factory.mktemp("served"), events, user)
+    expected = {
+        (ad, device): {count.name: brute_force(count, events, ad, user, device) for count in COUNTS}
+        for ad, device in found
+    }
+    names = [count.name for count in COUNTS]
+    assert {pair: {name: row[name] for name in names} for pair, row in found.items()} == expected
+    assert any(sum(counts.values()) for counts in expected.values())
