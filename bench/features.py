@@ -40,6 +40,7 @@ from spark_jobs.labelled_rows import labelled_rows
 from spark_jobs.session import Lake, connect
 
 DAYS, START, SEED = 14, "2026-01-05", 7
+MICROSECONDS = 1_000_000
 KEYS = {
     "ad.topic": "CASE WHEN ad.received_at < snapshot THEN coalesce(ad.topic, '') ELSE '' END",
     "features.section": "coalesce(shown.features['section'], '')",
@@ -108,11 +109,18 @@ def _keyed_rows(keys: set[str]) -> str:
                 CASE WHEN coalesce(shown.consent, 'unknown') = 'unknown' AND person.received_at < snapshot
                     THEN person.consent ELSE shown.consent END AS stated_consent
             FROM shown LEFT JOIN first_click USING (impression_id)
-            LEFT JOIN ads ad USING (ad_id) LEFT JOIN users person ON person.user_id = shown.user_id)
-        SELECT shown.impression_id, shown.timestamp, epoch(snapshot)::BIGINT // {HOUR} AS asked,
-            epoch(shown.received_at)::BIGINT // {HOUR} AS known,
-            epoch(greatest(clicked_at, shown.received_at))::BIGINT // {HOUR} AS clicked, {values}
+            LEFT JOIN {_told_first("ads", "ad_id")} ad USING (ad_id)
+            LEFT JOIN {_told_first("users", "user_id")} person ON person.user_id = shown.user_id)
+        SELECT shown.impression_id, shown.timestamp, epoch_us(snapshot) // {HOUR * MICROSECONDS} AS asked,
+            epoch_us(shown.received_at) // {HOUR * MICROSECONDS} AS known,
+            CASE WHEN clicked_at IS NOT NULL
+                THEN epoch_us(greatest(clicked_at, shown.received_at)) // {HOUR * MICROSECONDS} END AS clicked, {values}
         FROM (SELECT * EXCLUDE (consent), stated_consent AS consent FROM known) shown"""
+
+
+def _told_first(table: str, key: str) -> str:
+    """A catalogue of a market says one thing of each, some of it twice."""
+    return f"(SELECT * FROM {table} QUALIFY row_number() OVER (PARTITION BY {key} ORDER BY received_at) = 1)"
 
 
 def _column(key: str) -> str:
