@@ -28,6 +28,7 @@ from rich.table import Table
 
 from bench import spark_server
 from bench.first_run import overlay
+from bench.own_registry import own_registry
 from cli.simulate import simulate
 from data_contracts.features import HOUR, PUBLISH_DELAY, Count
 from data_contracts.known_features import current
@@ -173,7 +174,7 @@ def main() -> None:
 def _at_scale(settings: Settings, scale: int, impressions: int) -> dict[str, Any]:
     own = replace(settings, home=settings.home / str(scale))
     own.home.mkdir()
-    os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{own.home / 'mlflow.db'}"
+    own_registry(own)
     end = datetime.fromisoformat(START).replace(tzinfo=UTC) + timedelta(days=DAYS)
     simulate(own, Console(file=io.StringIO()), DAYS, impressions * scale, SEED, START, None)
     spark, counts = connect(own), current(own).counts

@@ -8,7 +8,6 @@ probabilities that only the simulator knows. The last line of the output is one 
 import argparse
 import io
 import json
-import os
 import shutil
 import tempfile
 from argparse import Namespace
@@ -26,6 +25,7 @@ from sklearn.preprocessing import StandardScaler
 
 from bench import spark_server
 from bench.first_run import overlay
+from bench.own_registry import own_registry
 from cli.market_figures import Figures, figures, judged_holdout, true_probabilities
 from cli.simulate import simulate
 from data_contracts import registry
@@ -139,7 +139,7 @@ def _of_market(settings: Settings, name: str, impressions: int) -> dict[str, Any
     seed, changes = MARKETS[name]
     own = replace(settings, home=settings.home / str(seed))
     own.home.mkdir()
-    os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{own.home / 'mlflow.db'}"
+    own_registry(own)
     knobs = own.home / "knobs.toml"
     knobs.write_text(changes)
     end = datetime.fromisoformat(START).replace(tzinfo=UTC) + timedelta(days=DAYS)
