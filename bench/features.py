@@ -7,40 +7,32 @@ The last line of the output is one JSON object.
 """
 
 import argparse
-import io
 import json
 import os
-import shutil
 import sys
-import tempfile
 import time
 from argparse import Namespace
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from datetime import datetime, timedelta
 from typing import Any
 
 from pyspark.sql import functions as F
 from rich.console import Console
 from rich.table import Table
 
-from bench import spark_server
-from bench.first_run import overlay
-from bench.own_registry import own_registry
-from cli.simulate import simulate
+from bench.market import END, market, spark_home
 from data_contracts.features import HOUR, PUBLISH_DELAY, Count
 from data_contracts.known_features import current
 from data_contracts.labels import ATTRIBUTION_WINDOW, LATE_CLICK_ALLOWANCE
 from data_contracts.lake import open_lake
-from data_contracts.settings import Settings, load
-from spark_jobs import build_training_set, count_events, label_impressions, load_events, refine_events
+from data_contracts.settings import Settings
+from spark_jobs import build_training_set, count_events
 from spark_jobs.counts import by_key_tuple
 from spark_jobs.labelled_rows import labelled_rows
-from spark_jobs.session import Lake, connect
+from spark_jobs.session import Lake
 
-DAYS, START, SEED = 14, "2026-01-05", 7
+SEED = 7
 MICROSECONDS = 1_000_000
 KEYS = {
     "ad.topic": "CASE WHEN ad.received_at < snapshot THEN coalesce(ad.topic, '') ELSE '' END",
@@ -160,36 +152,19 @@ def main() -> None:
     parser.add_argument("--impressions-per-day", type=int, default=12_500)
     parser.add_argument("--scales", type=int, nargs="+", default=[1, 4, 16])
     asked = parser.parse_args()
-    folder = Path(tempfile.mkdtemp(prefix="clicklake-bench-"))
-    settings = load({"CLICKLAKE_HOME": str(folder / "home"), "CLICKLAKE_CONF": str(overlay(folder))})
-    settings.home.mkdir(parents=True)
-    server = spark_server.started(settings)
-    try:
-        _report({scale: _at_scale(settings, scale, asked.impressions_per_day) for scale in asked.scales})
-    finally:
-        spark_server.ended(server)
-        shutil.rmtree(folder, ignore_errors=True)
+    with spark_home() as settings:
+        _report({scale: _at_scale(settings, scale * asked.impressions_per_day) for scale in asked.scales})
 
 
-def _at_scale(settings: Settings, scale: int, impressions: int) -> dict[str, Any]:
-    own = replace(settings, home=settings.home / str(scale))
-    own.home.mkdir()
-    own_registry(own)
-    end = datetime.fromisoformat(START).replace(tzinfo=UTC) + timedelta(days=DAYS)
-    simulate(own, Console(file=io.StringIO()), DAYS, impressions * scale, SEED, START, None)
-    spark, counts = connect(own), current(own).counts
-    lake = Lake(spark, own)
-    load_events.main(lake, end, Namespace())
-    refine_events.main(lake, end, Namespace(let_bad_batch_through=False))
-    label_impressions.main(lake, end, Namespace())
-    seconds = by_spark(lake, end)
-    theirs, sums = by_duckdb(own, end, counts)
-    if (ours := spark_sums(lake, end, counts)) != sums:
-        wrong = {name: (ours[name], sums[name]) for name in ours if ours[name] != sums[name]}
-        sys.exit(f"Spark and DuckDB count otherwise: {wrong}")
-    rows = lake.count(build_training_set.TRAINING_SETS)
-    spark.stop()
-    shutil.rmtree(own.home)
+def _at_scale(settings: Settings, impressions: int) -> dict[str, Any]:
+    with market(settings, SEED, impressions) as lake:
+        counts = current(lake.settings).counts
+        seconds = by_spark(lake, END)
+        theirs, sums = by_duckdb(lake.settings, END, counts)
+        if (ours := spark_sums(lake, END, counts)) != sums:
+            wrong = {name: (ours[name], sums[name]) for name in ours if ours[name] != sums[name]}
+            sys.exit(f"Spark and DuckDB count otherwise: {wrong}")
+        rows = lake.count(build_training_set.TRAINING_SETS)
     return {"rows": rows, "counts": len(counts), **seconds} | {f"DuckDB {name}": each for name, each in theirs.items()}
 
 

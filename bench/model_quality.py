@@ -6,15 +6,10 @@ probabilities that only the simulator knows. The last line of the output is one 
 """
 
 import argparse
-import io
 import json
-import shutil
-import tempfile
 from argparse import Namespace
 from collections.abc import Mapping
-from dataclasses import asdict, replace
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -23,21 +18,17 @@ from rich.table import Table
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from bench import spark_server
-from bench.first_run import overlay
-from bench.own_registry import own_registry
+from bench.market import DAYS, END, market, spark_home
 from cli.market_figures import Figures, figures, judged_holdout, true_probabilities
-from cli.simulate import simulate
 from data_contracts import registry
-from data_contracts.settings import Settings, load
+from data_contracts.settings import Settings
 from ml.evaluate import evaluate, feature_set_of, loaded, scores_of
 from ml.holdouts import Holdout
 from ml.metrics import Floats
 from ml.train import given_rows, train
-from spark_jobs import build_holdout, build_training_set, count_events, label_impressions, load_events, refine_events
-from spark_jobs.session import Lake, connect
+from spark_jobs import build_holdout, build_training_set, count_events
+from spark_jobs.session import Lake
 
-DAYS, START = 14, "2026-01-05"
 TUNED = "seed 7, tuned on"
 MARKETS: Mapping[str, tuple[int, str]] = {
     TUNED: (7, ""),
@@ -54,19 +45,16 @@ PRIOR_IMPRESSIONS = 200.0
 LEAST_CLICKS = 1000
 
 
-def by_the_pipeline(lake: Lake, as_of: datetime) -> None:
-    """From landing to a judged challenger, by the jobs of the DAGs."""
-    load_events.main(lake, as_of, Namespace())
-    refine_events.main(lake, as_of, Namespace(let_bad_batch_through=False))
-    count_events.main(lake, as_of, Namespace(anew=False))
-    label_impressions.main(lake, as_of, Namespace())
-    build_training_set.main(lake, as_of, Namespace())
-    train(lake.settings, as_of)
-    build_holdout.main(lake, as_of, Namespace())
-    evaluate(lake.settings, as_of)
+def by_the_pipeline(lake: Lake) -> None:
+    """From tables and labels to a judged challenger, by the jobs of the DAGs."""
+    count_events.main(lake, END, Namespace(anew=False))
+    build_training_set.main(lake, END, Namespace())
+    train(lake.settings, END)
+    build_holdout.main(lake, END, Namespace())
+    evaluate(lake.settings, END)
 
 
-def judged(settings: Settings, as_of: datetime) -> dict[str, Any]:
+def judged(settings: Settings) -> dict[str, Any]:
     """Figures by model of one market, and the verdict."""
     version = registry.challenger(settings)
     if version is None or version.verdict is None:
@@ -74,7 +62,7 @@ def judged(settings: Settings, as_of: datetime) -> dict[str, Any]:
     model = loaded(version)
     holdout = judged_holdout(settings, version, (*feature_set_of(model).input_names,))
     truths, scores = true_probabilities(settings, holdout.ids), scores_of(model, holdout)
-    constant, regression = plainer_models(settings, as_of)
+    constant, regression = plainer_models(settings)
     new = holdout.slices["ad"] == "new"
     return {
         "model": asdict(figures(truths, scores)),
@@ -87,9 +75,9 @@ def judged(settings: Settings, as_of: datetime) -> dict[str, Any]:
     }
 
 
-def plainer_models(settings: Settings, as_of: datetime) -> tuple[float, Floats]:
+def plainer_models(settings: Settings) -> tuple[float, Floats]:
     """The CTR of all rows before the holdout, and a logistic regression on the model's own features of these rows."""
-    given = given_rows(settings, as_of)
+    given = given_rows(settings, END)
     before = slice(given.rows["train"].start, given.rows["calibration"].stop)
     labels, features = given.training_set.labels[before], given.training_set.features
     scale = StandardScaler().fit(features[before])
@@ -123,47 +111,30 @@ def main() -> None:
     parser.add_argument("--impressions-per-day", type=int, default=50_000)
     parser.add_argument("--markets", nargs="+", default=list(MARKETS), choices=list(MARKETS))
     asked = parser.parse_args()
-    folder = Path(tempfile.mkdtemp(prefix="clicklake-bench-"))
-    settings = load({"CLICKLAKE_HOME": str(folder / "home"), "CLICKLAKE_CONF": str(overlay(folder))})
-    settings.home.mkdir(parents=True)
-    server = spark_server.started(settings)
-    try:
+    with spark_home() as settings:
         found = {name: _of_market(settings, name, asked.impressions_per_day) for name in asked.markets}
-    finally:
-        spark_server.ended(server)
-        shutil.rmtree(folder, ignore_errors=True)
     _report(found, asked.impressions_per_day)
 
 
 def _of_market(settings: Settings, name: str, impressions: int) -> dict[str, Any]:
-    seed, changes = MARKETS[name]
-    own = replace(settings, home=settings.home / str(seed))
-    own.home.mkdir()
-    own_registry(own)
-    knobs = own.home / "knobs.toml"
-    knobs.write_text(changes)
-    end = datetime.fromisoformat(START).replace(tzinfo=UTC) + timedelta(days=DAYS)
-    simulate(own, Console(file=io.StringIO()), DAYS, impressions, seed, START, knobs)
-    spark = connect(own)
-    by_the_pipeline(Lake(spark, own), end)
-    spark.stop()
-    found = judged(own, end)
-    shutil.rmtree(own.home)
-    return found
+    seed, knobs = MARKETS[name]
+    with market(settings, seed, impressions, knobs) as lake:
+        by_the_pipeline(lake)
+        return judged(lake.settings)
 
 
 def _report(found: Mapping[str, Mapping[str, Any]], impressions: int) -> None:
     table = Table(title=f"{DAYS} days of {impressions:,} impressions", caption="calibration: expected / true clicks")
     for heading in ("market", "of", "NE of the truth", "NE", "explained", "calibration"):
         table.add_column(heading)
-    for market, of in found.items():
+    for place, of in found.items():
         for name, each in of.items():
             if name in ("slices", "verdict"):
                 continue
             own = Figures(**each)
             entropies = (f"{own.least_entropy:.4f}", f"{own.entropy:.4f}")
-            table.add_row(market, name, *entropies, f"{own.explained:.1%}", f"{own.calibration:.3f}")
-            market = ""
+            table.add_row(place, name, *entropies, f"{own.explained:.1%}", f"{own.calibration:.3f}")
+            place = ""
     Console().print(table)
     print(json.dumps({"bench": "model_quality", "impressions_per_day": impressions, "markets": found}))
 
