@@ -40,10 +40,10 @@ def write_json(result: pa.RecordBatchReader, sink: BinaryIO) -> None:
 
 
 def write_parquet(result: pa.RecordBatchReader, sink: BinaryIO) -> None:
-    """One Parquet file; instants are UTC microseconds."""
+    """One Parquet file; instants are UTC microseconds, sums of whole numbers 64 bits or an error."""
     names, rows = columns(result)
     _refuse_twins(names)
-    kept = (f"{_plain(column, kind)} AS {column}" for column, kind in zip(rows.columns, rows.types, strict=True))
+    kept = (f"{_kept(column, kind)} AS {column}" for column, kind in zip(rows.columns, rows.types, strict=True))
     batches = rows.project(", ".join(kept)).to_arrow_reader(BATCH_ROWS)
     schema = pa.schema([field.with_name(name) for field, name in zip(batches.schema, names, strict=True)])
     with pq.ParquetWriter(sink, schema) as writer:
@@ -78,10 +78,13 @@ def _instant(expression: str) -> str:
     return f"strftime({expression}, {INSTANT})"
 
 
+def _kept(expression: str, kind: Any) -> str:
+    """SQL for a value as Parquet has it."""
+    return f"{expression}::BIGINT" if str(kind) == WHOLE_NUMBERS else _plain(expression, kind)
+
+
 def _plain(expression: str, kind: Any) -> str:
     """SQL that takes from a value what only one of the engines knows."""
-    if str(kind) == WHOLE_NUMBERS:
-        return f"{expression}::BIGINT"
     if kind.id in _INSTANTS:
         return f"{expression}::TIMESTAMPTZ"
     if kind.id == "interval":

@@ -1,5 +1,8 @@
 """The whole platform on a market, as a newcomer meets it: `clicklake run`, then what the README says of it."""
 
+import csv
+import io
+import math
 import os
 import re
 import subprocess
@@ -17,7 +20,7 @@ from data_contracts import lake, registry
 from data_contracts.tables import TABLES
 from spark_jobs.session import connect
 from tests.conftest import free_port
-from tests.end_to_end.conftest import Platform, ran
+from tests.end_to_end.conftest import ROOT, Platform, ran
 
 pytestmark = pytest.mark.end_to_end
 
@@ -66,6 +69,18 @@ def test_duckdb_and_spark_sql_count_the_same(platform):
         assert counted(platform, f"SELECT count(*) FROM {table}") == found > 0
     spark.stop()
     assert 71_000 < counted(platform, "SELECT count(*) FROM ad_impressions") <= 72_000
+
+
+def test_the_question_to_the_truth_works_as_its_page_has_it(platform):
+    page = (ROOT / "docs" / "market.md").read_text()
+    (command,) = re.findall(r"^```sh\n(\.venv/bin/clicklake sql .*?)^```", page, flags=re.S | re.M)
+    command = command.replace("'var/", f"'{platform.settings.home}/").replace("sql -c", "sql --format csv -c")
+    (row,) = csv.DictReader(io.StringIO(ran(["bash", "-c", command], platform.environ)))
+    mature = counted(platform, "SELECT count(*) FROM labels WHERE matures_at <= as_of")
+    assert int(row["impressions"]) == mature > 0
+    ctr = float(row["ctr"])
+    of_constant = -ctr * math.log(ctr) - (1 - ctr) * math.log(1 - ctr)
+    assert 0.75 < float(row["oracle"]) / of_constant < 0.95
 
 
 def test_a_second_run_changes_no_row(platform):
