@@ -55,9 +55,14 @@ def test_a_market_that_was_simulated_before_is_taken_as_it_is_and_ends_where_it_
     settings: Settings, console: Console
 ) -> None:
     now = replace(settings, clock=Clock("2026-03-05T10:20:00Z"))
-    simulate(now, console, 2, 1000, 3, None, None)
+    knobs = settings.home / "knobs.toml"
+    knobs.parent.mkdir(parents=True, exist_ok=True)
+    knobs.write_text("[response]\nclick_rate = 0.1\n")
+    simulate(now, console, 2, 1000, 3, None, knobs)
     landed = {path: path.read_bytes() for path in settings.landing.glob("*/*.jsonl")}
     later = replace(settings, clock=Clock("2026-03-09T23:00:00Z"))
+    with pytest.raises(CommandError, match="a synthetic market"):
+        claimed(settings.home, "obd")
     assert claimed(settings.home, None) == "market"
     assert bring(later, console, "market") is False
     assert as_of(later, "market") == "2026-03-05T10:00:00Z"
