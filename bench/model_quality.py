@@ -71,7 +71,7 @@ def judged(settings: Settings) -> dict[str, Any]:
         "new ads, model": asdict(figures(truths[new], scores[new])),
         "new ads, parents' CTR": asdict(figures(truths[new], parents_ctr(holdout)[new])),
         "slices": worst_slices(holdout, truths, scores),
-        "verdict": version.verdict.outcome,
+        "verdict": version.verdict.summary,
     }
 
 
