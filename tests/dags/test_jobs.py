@@ -29,7 +29,7 @@ from dags.jobs import AD_IMPRESSIONS, COUNT_TILES, LABELS, as_of
 class Events(list):
     "What Airflow gives of an asset's events, (made at, as_of told or none), the newest last."
     before = lambda self, at: Events(event for event in self if event[0] < at.isoformat())
-    ascending = lambda self, is_so: Events(self[::-1])
+    ascending = lambda self, is_so: self if is_so else Events(self[::-1])
     limit = lambda self, most: [SimpleNamespace(extra={"as_of": text} if text else {}) for _, text in self[:most]]
 def of(typed, logical_date, *told, inlets=None):
     told = [SimpleNamespace(extra={"as_of": text}) for text in told]

@@ -32,7 +32,9 @@ def mirrored(lake):
 
 def test_each_version_is_a_row_with_its_data_verdict_and_aliases(lake, store, add_version):
     version = add_version(**TAGS)
-    store.log_param(registry.version(lake.settings, version).run_id, "data_version.clicks", "4")
+    run_id = registry.version(lake.settings, version).run_id
+    store.log_param(run_id, "data_version.clicks", "4")
+    store.log_param(run_id, "max_depth", "4")
     registry.record_verdict(lake.settings, version, verdict(version, None))
     registry.promote(lake.settings, version)
     add_version(as_of="written over by hand")
