@@ -11,12 +11,13 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from cli.alone import alone
 from cli.cycles import no_search_for_cycles
 from cli.errors import CommandError
 from data_contracts.landing import instant_text
 from data_contracts.pseudonym import load_key, pseudonym
 from data_contracts.settings import Settings
-from simulator.knobs import MarketError, load_knobs
+from simulator.knobs import Knobs, MarketError, load_knobs
 from simulator.market import Market, Plan, simulated
 from simulator.truth import MARKET, read_market, write_market
 
@@ -31,13 +32,19 @@ def simulate(
     before.
 
     Raises CommandError for a start that is no day, and where the home holds another market; ConfigurationError for
-    knobs that cannot be used. One that was cut off is written again from its beginning: the tables end the same.
+    knobs that cannot be used. One that was cut off is written again from its beginning: the tables end the same. One
+    process at a time: CommandError for a second.
     """
     chosen = load_knobs(knobs)
     asked = {"days": days, "impressions_per_day": impressions, "seed": seed, "knobs": asdict(chosen)}
-    found = read_market(settings.home)
     if start:
         asked[START] = instant_text(_first_day(start))
+    with alone(settings.home / MARKET / "lock", f"another simulation in {settings.home} is at work"):
+        return _simulated(settings, console, chosen, asked)
+
+
+def _simulated(settings: Settings, console: Console, knobs: Knobs, asked: Mapping[str, Any]) -> str | None:
+    found = read_market(settings.home)
     if found and (differing := [name for name, value in asked.items() if found[name] != value]):
         raise CommandError(
             f"{settings.home} holds another market: {_told(found)}; here {', '.join(differing)} would differ, and a"
@@ -46,10 +53,11 @@ def simulate(
     if found and found["is_finished"]:
         console.print(f"this market, {_told(found)}, was simulated before: nothing to do")
         return None
-    begins = (found or asked).get(START) or instant_text(_now(settings) - timedelta(days=days))
-    plan = Plan(days, impressions, seed, datetime.fromisoformat(begins))
+    begins = (found or asked).get(START) or instant_text(_now(settings) - timedelta(days=asked["days"]))
+    size = (asked[name] for name in ("days", "impressions_per_day", "seed"))
+    plan = Plan(*size, datetime.fromisoformat(begins))
     try:
-        market = Market(chosen, plan, partial(pseudonym, load_key(settings.pseudonym_key)))
+        market = Market(knobs, plan, partial(pseudonym, load_key(settings.pseudonym_key)))
     except MarketError as error:
         raise CommandError(str(error)) from None
     told = {**asked, START: begins, "is_finished": False}

@@ -1,15 +1,15 @@
 """Starts and stops the whole platform: either all of it is healthy, or nothing of it is left running."""
 
-import contextlib
-import fcntl
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import psutil
 
 from cli.airflow_home import migrate_airflow, write_airflow_home
+from cli.alone import alone
 from cli.errors import CommandError
 from cli.health import Condition, condition
 from cli.orphans import end, still_there, strays, sweep
@@ -142,14 +142,5 @@ def _undo(settings: Settings, started: Sequence[Service]) -> None:
         _stop(settings)
 
 
-@contextlib.contextmanager
-def _alone(home: Path) -> Iterator[None]:
-    """One start or stop of a home at a time; a second is told so at once."""
-    run = home / "run"
-    run.mkdir(parents=True, exist_ok=True)
-    with (run / "lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise CommandError(f"another start or stop of {home} is at work: wait for it") from None
-        yield
+def _alone(home: Path) -> AbstractContextManager[None]:
+    return alone(home / "run" / "lock", f"another start or stop of {home} is at work")

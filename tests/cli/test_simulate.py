@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from cli.alone import alone
 from cli.errors import CommandError
 from cli.simulate import simulate
 from data_contracts.landing import read_segment
@@ -93,6 +94,15 @@ def test_a_home_holds_one_market(settings, console, small, other, differs):
     held = r"holds another market: seed 7, 2 days of 1,000 impressions from 2026-01-01T00:00:00\.000000Z on"
     with pytest.raises(CommandError, match=rf"{held}; here {differs} would differ, and a lake has one"):
         run(settings, console, small, **other)
+
+
+def test_a_second_one_at_once_is_told_so(settings, console, small):
+    held = alone(settings.home / "market" / "lock", "busy")
+    with held, pytest.raises(CommandError, match=r"another simulation in .* is at work: wait for it"):
+        run(settings, console, small)
+    assert not settings.landing.exists()
+    run(settings, console, small)
+    assert settings.landing.exists()
 
 
 def test_one_that_was_cut_off_is_written_again_as_it_was_begun(settings, console, small, monkeypatch):
