@@ -15,23 +15,30 @@ import xgboost
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
 from numpy.typing import NDArray
 
-from data_contracts.calibration import calibration_from
-from data_contracts.compiled import compiled
+from data_contracts.calibration import Calibration, calibration_from
+from data_contracts.compiled import Matrix, compiled
 from data_contracts.features import REQUEST_FIELDS, FeatureSet, load_feature_set
 
 
 class CtrModel(PythonModel):
-    """Probability of a click from request fields and counts. Safe to call from many threads once loaded."""
+    """Probability of a click from request fields and counts. Safe to call from many threads once loaded.
+
+    Its parts are open to whoever has a quicker way through the trees: `features` makes what the trees see of inputs,
+    `calibration` probabilities of the margins of `booster`.
+    """
 
     feature_set: FeatureSet
+    features: Matrix
+    calibration: Calibration
+    booster: xgboost.Booster
 
     def load_context(self, context: PythonModelContext) -> None:
         """Artifacts: `booster` (XGBoost UBJ, the best iteration's trees only), `calibration` (JSON), `feature_set`."""
         self.feature_set = load_feature_set(Path(context.artifacts["feature_set"]))
-        self._features = compiled(self.feature_set)
-        self._calibration = calibration_from(json.loads(Path(context.artifacts["calibration"]).read_text()))
+        self.features = compiled(self.feature_set)
+        self.calibration = calibration_from(json.loads(Path(context.artifacts["calibration"]).read_text()))
         # One thread: a request is a slate of few rows, and waking a pool costs more than scoring them.
-        self._booster = xgboost.Booster({"nthread": 1}, model_file=context.artifacts["booster"])
+        self.booster = xgboost.Booster({"nthread": 1}, model_file=context.artifacts["booster"])
 
     def probabilities(self, rows: Sequence[Mapping[str, float]]) -> list[float]:
         """Calibrated probability of each row of inputs; an absent count is 0. KeyError on a missing request field."""
@@ -40,10 +47,10 @@ class CtrModel(PythonModel):
         return self._scored(np.array([self.feature_set.input_row(row) for row in rows]))
 
     def _scored(self, inputs: NDArray[np.float64]) -> list[float]:
-        features, place = self._features(inputs), self.feature_set.base_place
+        features, place = self.features(inputs), self.feature_set.base_place
         start = None if place is None else features[:, place]
-        margins = self._booster.inplace_predict(features, predict_type="margin", base_margin=start)
-        return self._calibration.probabilities(margins.tolist())
+        margins = self.booster.inplace_predict(features, predict_type="margin", base_margin=start)
+        return self.calibration.probabilities(margins.tolist())
 
     def predict(
         self, context: PythonModelContext, model_input: pd.DataFrame, params: dict[str, Any] | None = None

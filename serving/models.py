@@ -1,6 +1,7 @@
 """The champion in use: loaded from the MLflow registry, proven beside the old one, swapped in by one assignment.
 
-MLflow is imported here and only by the thread that watches: it takes seconds, and serving must answer before.
+MLflow and XGBoost are imported here and only by the thread that watches: it takes seconds, and serving must answer
+before.
 """
 
 import logging
@@ -10,14 +11,14 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequen
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-from data_contracts.features import FeatureSet
 from data_contracts.keys import key_name
 from data_contracts.settings import Settings
 
 if TYPE_CHECKING:
     from data_contracts.model_versions import RegisteredVersion
+    from serving.kernel_model import ProbabilityModel
 
 LOGGER = logging.getLogger(__name__)
 LONGEST_PAUSE_SECONDS = 60.0
@@ -28,14 +29,6 @@ Send = Callable[[Message], Awaitable[None]]
 AsgiApplication = Callable[[Message, Receive, Send], Awaitable[None]]
 
 
-class ProbabilityModel(Protocol):
-    """What serving needs of a registered model."""
-
-    feature_set: FeatureSet
-
-    def probabilities(self, rows: Sequence[Mapping[str, float]]) -> list[float]: ...
-
-
 class UnusableModelError(Exception):
     """A registered version that loads but cannot score."""
 
@@ -43,7 +36,9 @@ class UnusableModelError(Exception):
 class Champion:
     """One loaded version. `invocations` is MLflow's own scoring application on the very same model."""
 
-    def __init__(self, registered: "RegisteredVersion", model: ProbabilityModel, invocations: AsgiApplication) -> None:
+    def __init__(
+        self, registered: "RegisteredVersion", model: "ProbabilityModel", invocations: AsgiApplication
+    ) -> None:
         self.registered, self.invocations = registered, invocations
         self.version, self.feature_set_hash = registered.version, model.feature_set.hash
         self.count_names = tuple(count.name for count in model.feature_set.counts)
@@ -168,8 +163,13 @@ def _loaded(registered: "RegisteredVersion", folder: Path) -> Champion:
     import mlflow.pyfunc
     from mlflow.pyfunc import scoring_server
 
+    from serving.kernel_model import with_kernel
+
     shutil.rmtree(folder, ignore_errors=True)  # of a process that was killed while it loaded
     folder.mkdir(parents=True)
     pyfunc = mlflow.pyfunc.load_model(registered.uri, dst_path=str(folder))
     shutil.rmtree(folder)
-    return Champion(registered, pyfunc.unwrap_python_model(), scoring_server.init(pyfunc))
+    model, problem = with_kernel(pyfunc.unwrap_python_model())
+    if problem:
+        LOGGER.warning("model version %s is scored by itself, which is slower: %s", registered.version, problem)
+    return Champion(registered, model, scoring_server.init(pyfunc))
