@@ -1,5 +1,6 @@
 """What the champion knows of a synthetic market, beside what can be known: only here is the truth opened."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -24,7 +25,7 @@ HEADINGS = ("rows", "clicks expected / true", "normalized entropy", "the truth's
 @dataclass(frozen=True)
 class Figures:
     """Of some rows: the clicks that the model expects over those that the true probabilities lead to expect, and the
-    entropies that these lead to expect."""
+    entropies that these lead to expect; `explained` is NaN where the truth says the same of all."""
 
     rows: int
     calibration: float
@@ -37,15 +38,17 @@ def show_market_figures(settings: Settings, console: Console, champion: Register
     """A line for all rows of the champion's holdout, and for its new ads and new users."""
     try:
         found = market_figures(settings, champion)
-    except TrainingSetError as error:
+    except (TrainingSetError, duckdb.Error) as error:
         console.print(f"\nno figures against the market's truth: {error}", soft_wrap=True)
         return
     table = grid("holdout, against the truth", *HEADINGS, numbers=HEADINGS)
     for name, own in found.items():
         entropies = (f"{own.entropy:.4f}", f"{own.least_entropy:.4f}")
-        table.add_row(name, f"{own.rows:,}", f"{own.calibration:.3f}", *entropies, f"{own.explained:.1%}")
+        explained = "-" if math.isnan(own.explained) else f"{own.explained:.1%}"
+        table.add_row(name, f"{own.rows:,}", f"{own.calibration:.3f}", *entropies, explained)
     console.print()
     console.print(table)
+    console.print("by the true probabilities of a click; the champion's line above is by the clicks that came of them")
 
 
 def market_figures(settings: Settings, champion: RegisteredVersion) -> Mapping[str, Figures]:

@@ -1,18 +1,20 @@
-"""What a run shows the platform on: a synthetic market, or the Open Bandit Dataset. A home holds one of them."""
+"""What a run shows the platform on: a synthetic market, or the Open Bandit Dataset."""
 
+from dataclasses import asdict
 from pathlib import Path
 
 from rich.console import Console
 
 from cli.errors import CommandError
+from cli.held import EVENTS, IMPORT, MARKET, OPEN_BANDIT, RECORD, TOLD, held_by, require_no_other
 from cli.importing.import_log import import_log
 from cli.jars import ROOT
 from cli.simulate import simulate
 from data_contracts.disk import replace_whole
 from data_contracts.settings import CONF, HOME_CONF, Settings
+from simulator.knobs import load_knobs
 from simulator.truth import market_end, read_market
 
-MARKET, OPEN_BANDIT = "market", "obd"
 DAYS, IMPRESSIONS_PER_DAY, SEED = 14, 50_000, 7
 MAPPING = ROOT / "conf" / "imports" / "obd.toml"
 SOURCE = ROOT / "data" / "obd_small.tar.gz"
@@ -21,34 +23,31 @@ SOURCE = ROOT / "data" / "obd_small.tar.gz"
 def claimed(home: Path, asked: str | None) -> str:
     """The sample that `home` holds from now on: what is asked for, else what it holds already, else the market.
 
-    Raises CommandError where it holds another sample, or a log of one's own: what they say of the same hours would mix.
+    Raises CommandError where it holds another sample, a log of one's own, or a conf.toml that the sample's would
+    replace.
     """
     held = held_by(home)
-    if held is None and (home / "imports").exists():
+    if held in (IMPORT, EVENTS):
         raise CommandError(
-            f"{home} holds a log that was imported, and no sample is added to it: trigger the DAGs in Airflow"
+            f"{home} holds {TOLD[held]}, and no sample is added to it: trigger the DAGs in Airflow"
             " (`clicklake start`), or set CLICKLAKE_HOME to another folder"
         )
-    if asked and held and asked != held:
-        raise CommandError(
-            f"{home} holds {_TOLD[held]}, and a lake has one log: set CLICKLAKE_HOME to another folder, or stop the"
-            " platform and delete this one"
-        )
     chosen = asked or held or MARKET
+    require_no_other(home, chosen)
     if held is None:
         home.mkdir(parents=True, exist_ok=True)
         if chosen == OPEN_BANDIT:
-            replace_whole(home / HOME_CONF, (CONF / "obd.toml").read_text())
-        replace_whole(home / "sample", chosen)
+            _configure(home / HOME_CONF, (CONF / "obd.toml").read_text())
+        replace_whole(home / RECORD, chosen)
     return chosen
 
 
-def held_by(home: Path) -> str | None:
-    """The sample that a home holds."""
-    record = home / "sample"
-    if record.exists():
-        return record.read_text()
-    return MARKET if read_market(home) else None
+def _configure(path: Path, text: str) -> None:
+    if path.exists() and path.read_text() != text:
+        raise CommandError(
+            f"{path} is there already, and this sample needs its own: set CLICKLAKE_HOME to another folder"
+        )
+    replace_whole(path, text)
 
 
 def as_of(settings: Settings, sample: str) -> str:
@@ -56,9 +55,6 @@ def as_of(settings: Settings, sample: str) -> str:
     found = read_market(settings.home) if sample == MARKET else None
     end = market_end(found) if found else settings.clock.now()
     return end.replace(minute=0, second=0, microsecond=0).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-_TOLD = {MARKET: "a synthetic market", OPEN_BANDIT: "the Open Bandit Dataset"}
 
 
 def bring(settings: Settings, console: Console, sample: str) -> bool:
@@ -69,5 +65,10 @@ def bring(settings: Settings, console: Console, sample: str) -> bool:
     if found and found["is_finished"]:
         console.print(f"the market of {settings.home} was simulated before: nothing to do", soft_wrap=True)
         return False
+    if found and found["knobs"] != asdict(load_knobs(None)):
+        raise CommandError(
+            f"the market of {settings.home} was cut off, and has knobs of its own: finish it with `clicklake simulate`"
+            " as it was begun"
+        )
     size = (found["days"], found["impressions_per_day"], found["seed"]) if found else (DAYS, IMPRESSIONS_PER_DAY, SEED)
     return simulate(settings, console, *size, start=None, knobs=None) is not None

@@ -14,6 +14,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from cli.alone import alone
 from cli.cycles import no_search_for_cycles
 from cli.errors import CommandError
+from cli.held import MARKET as HELD_MARKET
+from cli.held import require_no_other
 from data_contracts.landing import instant_text
 from data_contracts.pseudonym import load_key, pseudonym
 from data_contracts.settings import Settings
@@ -31,9 +33,9 @@ def simulate(
     """Writes a market to landing, sealed, and its truth to <home>/market, and gives its end; None when that was done
     before.
 
-    Raises CommandError for a start that is no day, and where the home holds another market; ConfigurationError for
-    knobs that cannot be used. One that was cut off is written again from its beginning: the tables end the same. One
-    process at a time: CommandError for a second.
+    Raises CommandError for a start that is no day, and where the home holds another market or log; ConfigurationError
+    for knobs that cannot be used. One that was cut off is written again from its beginning: the tables end the same.
+    One process at a time: CommandError for a second.
     """
     chosen = load_knobs(knobs)
     asked = {"days": days, "impressions_per_day": impressions, "seed": seed, "knobs": asdict(chosen)}
@@ -44,6 +46,7 @@ def simulate(
 
 
 def _simulated(settings: Settings, console: Console, knobs: Knobs, asked: Mapping[str, Any]) -> str | None:
+    require_no_other(settings.home, HELD_MARKET)
     found = read_market(settings.home)
     if found and (differing := [name for name, value in asked.items() if found[name] != value]):
         raise CommandError(

@@ -3,15 +3,20 @@
 from pathlib import Path
 
 from data_contracts.disk import replace_whole
-from data_contracts.features import FeatureSet, feature_set_path, load_feature_set
+from data_contracts.features import FeatureSet, FeatureSetError, feature_set_path, load_feature_set
 from data_contracts.settings import Settings
 
 
-def keep(settings: Settings, feature_set: FeatureSet) -> None:
-    """Keep the file of a feature set under its hash."""
-    folder = _folder(settings) / feature_set.hash
-    folder.mkdir(parents=True, exist_ok=True)
-    replace_whole(folder / feature_set.path.name, feature_set.path.read_text())
+def keep(settings: Settings, feature_set: FeatureSet) -> FeatureSet:
+    """Keep the file of a feature set under its hash; the same from there, where nobody edits it. Raises FeatureSetError
+    when the file has changed since it was loaded."""
+    kept = _folder(settings) / feature_set.hash / feature_set.path.name
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    replace_whole(kept, feature_set.path.read_text())
+    if (found := load_feature_set(kept)).hash != feature_set.hash:
+        kept.unlink()
+        raise FeatureSetError(f"{feature_set.path} has changed meanwhile: run this again")
+    return found
 
 
 def known(settings: Settings, feature_set_hash: str) -> FeatureSet | None:

@@ -149,6 +149,15 @@ class Gate:
     bootstrap_rounds: int
     seed: int
 
+    def __post_init__(self) -> None:
+        if not 0 < self.calibration_ratio_low <= 1 <= self.calibration_ratio_high:
+            raise ValueError(
+                f"calibration_ratio_low and _high must lie on both sides of 1, not {self.calibration_ratio_low} and "
+                f"{self.calibration_ratio_high}"
+            )
+        if self.bootstrap_rounds < 1 or self.slice_least_clicks < 1:
+            raise ValueError("bootstrap_rounds and slice_least_clicks must be at least 1")
+
 
 @dataclass(frozen=True)
 class Serving:

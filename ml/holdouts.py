@@ -13,6 +13,7 @@ from data_contracts.render import quoted
 from data_contracts.settings import Settings
 from data_contracts.tables import AD_IMPRESSIONS, HOLDOUTS
 from ml.metrics import Codes, Labels
+from ml.slice_metrics import check_slice_columns
 from ml.splits import Slice
 from ml.training_sets import Texts, TrainingSetError, pinned, rows_of
 
@@ -41,8 +42,7 @@ def read_holdout(
     Raises TrainingSetError when there are none, or on a slice column that ad_impressions does not have.
     """
     columns = settings.gate.slice_columns
-    if unknown := set(columns) - set(AD_IMPRESSIONS.column_names):
-        raise TrainingSetError(f"conf [gate] slice_columns: ad_impressions has no column {', '.join(sorted(unknown))}")
+    check_slice_columns(columns)
     history = (f"{name}_impressions_28d" for name in ("ad", "user"))
     asked = dict.fromkeys((*input_names, *history))
     inputs = "".join(f", inputs[{quoted(each)}] AS {_identifier('input', each)}" for each in asked)

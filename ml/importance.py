@@ -22,7 +22,8 @@ PLACES = 60
 
 @dataclass(frozen=True)
 class Importance:
-    """One feature: gain in log loss (summed over its splits, nats before regularisation), splits, and mean |SHAP|."""
+    """One feature: XGBoost's gain summed over its splits (twice the log loss it saves, less what
+    reg_lambda costs), splits, and mean |SHAP|."""
 
     feature: str
     total_gain: float

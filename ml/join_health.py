@@ -21,7 +21,7 @@ BLOCK_HOURS = (6, 12, 24)
 HISTORY = 7 * DAY
 LEAST_BLOCKS = 3
 LEAST_EXPECTED = 40.0
-"""Clicks: by chance alone (Poisson) 40 become 20 or fewer once in 4,000 times, and 80 or more never."""
+"""Clicks: by chance alone (Poisson) 40 become 20 or fewer once in 2,700 times, and 80 or more never."""
 
 
 class JoinHealthError(ValueError):

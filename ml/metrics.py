@@ -27,7 +27,10 @@ def expected_normalized_entropy(truths: Floats, probabilities: Floats) -> float:
 
 
 def explained_share(truths: Floats, probabilities: Floats) -> float:
-    """How much of what can be known the probabilities tell: 0 for the best constant, 1 for the truth."""
+    """How much of what can be known the probabilities tell: 0 for the best constant, 1 for the truth; NaN where all
+    true probabilities are alike, so that there is nothing to tell."""
+    if truths.min() == truths.max():
+        return math.nan
     least = expected_normalized_entropy(truths, truths)
     return (1 - expected_normalized_entropy(truths, probabilities)) / (1 - least)
 

@@ -1,6 +1,6 @@
 """Metrics of the holdout by what was shown where: by each value of the columns that conf [gate] slice_columns names."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -8,7 +8,13 @@ from data_contracts.settings import Settings
 from data_contracts.tables import AD_IMPRESSIONS, TRAINING_SETS
 from ml.metrics import Floats, Labels, metrics
 from ml.splits import Slice
-from ml.training_sets import Texts, pinned, rows_of
+from ml.training_sets import Texts, TrainingSetError, pinned, rows_of
+
+
+def check_slice_columns(columns: Sequence[str]) -> None:
+    """Raises TrainingSetError on one that ad_impressions does not have."""
+    if unknown := set(columns) - set(AD_IMPRESSIONS.column_names):
+        raise TrainingSetError(f"conf [gate] slice_columns: ad_impressions has no column {', '.join(sorted(unknown))}")
 
 
 def slice_values(
@@ -17,6 +23,7 @@ def slice_values(
     """The slice columns of the impressions shown in `window`, in the order of their training set; `unknown` where an
     impression is null there or gone. Both tables are read at their version in `versions`."""
     columns = settings.gate.slice_columns
+    check_slice_columns(columns)
     if not columns:
         return {}
     values = ", ".join(f"coalesce(shown.{name}::VARCHAR, 'unknown') AS {name}" for name in columns)

@@ -48,9 +48,14 @@ def time_slices(as_of: float, first: float, training: Training) -> dict[str, Sli
     holdout = end - training.holdout_hours * HOUR
     calibration = holdout - training.calibration_hours * HOUR
     stop = calibration - training.early_stopping_hours * HOUR
-    start = min(first + training.warmup_hours * HOUR, (first + stop) / 2) if first < stop else stop
+    start = train_start(first, stop, training)
     bounds = (start, stop, calibration, holdout, end)
     return {name: Slice(*bounds[place : place + 2]) for place, name in enumerate(SLICES)}
+
+
+def train_start(first: float, stop: float, training: Training) -> float:
+    """Where training on rows from `first` to `stop` begins: behind the warm-up, in the middle at the latest."""
+    return min(first + training.warmup_hours * HOUR, (first + stop) / 2) if first < stop else stop
 
 
 def rows_by_slice(timestamps: Floats, labels: Labels, slices: Mapping[str, Slice]) -> dict[str, Rows]:

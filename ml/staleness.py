@@ -19,6 +19,7 @@ from matplotlib.figure import Figure
 
 from data_contracts.features import FeatureSet, feature_set_path, load_feature_set, training_set_id
 from data_contracts.labels import ATTRIBUTION_WINDOW, DAY, HOUR, LATE_CLICK_ALLOWANCE
+from data_contracts.mlflow_client import connect
 from data_contracts.sections import Training
 from data_contracts.settings import Settings
 from data_contracts.tables import TRAINING_SETS
@@ -28,7 +29,7 @@ from ml.fitting import fitted_model
 from ml.metrics import metrics
 from ml.model_run import model_run
 from ml.reports import log_file, log_table
-from ml.splits import Slice, SliceError, rows_by_slice
+from ml.splits import Slice, SliceError, rows_by_slice, train_start
 from ml.staging import TrainingSet
 from ml.training_sets import read_training_set, table_versions
 from ml.trees import margins
@@ -55,7 +56,8 @@ class Aged:
 
 
 def staleness(settings: Settings, as_of: datetime) -> str:
-    """Train, test and log; gives the means by age for people."""
+    """Train, test and log; gives the means by age for people. Raises RegistryError at once when MLflow is down."""
+    connect(settings)
     feature_set = load_feature_set(feature_set_path(settings.features.feature_set))
     name = training_set_id(feature_set.hash, as_of)
     versions = table_versions(settings, [TRAINING_SETS.name])
@@ -102,7 +104,7 @@ def tested(
     stop = calibration - training.early_stopping_hours * HOUR
     first = float(training_set.timestamps[0])
     slices = {
-        "train": Slice(first, stop),
+        "train": Slice(train_start(first, stop, training), stop),
         "stop": Slice(stop, calibration),
         "calibration": Slice(calibration, train_end),
     }

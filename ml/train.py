@@ -32,7 +32,7 @@ from ml.metrics import Floats, metrics
 from ml.model_run import FittedModel, git_commit, log_model, model_run, register
 from ml.reports import log_calibration, log_importance, log_metrics, log_reliability, log_table, log_trials
 from ml.search import Trial, searched
-from ml.slice_metrics import metrics_by_slice, slice_values
+from ml.slice_metrics import check_slice_columns, metrics_by_slice, slice_values
 from ml.splits import Rows, Slice, rows_by_slice, time_slices
 from ml.staging import TrainingSet
 from ml.training_sets import RESTS_ON, read_training_set, table_versions
@@ -55,6 +55,7 @@ class Given:
 
 def train(settings: Settings, as_of: datetime, trials: int = 0, trial_seconds: float = TRIAL_SECONDS) -> str:
     """Train, log and register; the new (or found) version is the challenger. Gives a summary for people."""
+    check_slice_columns(settings.gate.slice_columns)
     given = given_rows(settings, as_of)
     health = check_join_health(settings, given.versions, as_of)
     training, tried = best_parameters(given, settings.training, trials, trial_seconds)
@@ -118,7 +119,8 @@ def tags_of(given: Given, as_of: datetime) -> dict[str, str]:
 
 
 def training_recipe(training_set: TrainingSet, name: str, training: Training) -> str:
-    """SHA-256 of everything that decides the model's bytes: rows, settings, this stage's code and XGBoost's version."""
+    """SHA-256 of what decides the model's bytes: rows, settings, the code of this stage and XGBoost's version. The
+    rest of the lock is not in it: a model is not trained again for a newer NumPy."""
     knobs = replace(training, schedule="")
     digest = hashlib.sha256(f"{name} {training_set.checksum} {knobs} {xgboost.__version__}".encode())
     for path in (*sorted(Path(__file__).parent.glob("*.py")), Path(calibration.__file__)):

@@ -44,8 +44,7 @@ def featurised(feature_set: FeatureSet) -> Then:
 
 def main(lake: Lake, as_of: datetime, arguments: argparse.Namespace) -> str:
     """Build (again) the training set of `as_of` and the feature set that conf names."""
-    feature_set = current(lake.settings)
-    keep(lake.settings, feature_set)
+    feature_set = keep(lake.settings, current(lake.settings))
     rows = labelled_rows(lake, as_of, feature_set.counts, feature_set.numbers, then=featurised(feature_set))
     name = training_set_id(feature_set.hash, as_of)
     marked = rows.withColumns(

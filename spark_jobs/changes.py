@@ -17,6 +17,7 @@ from spark_jobs.session import Lake
 
 SOURCES = (AD_IMPRESSIONS, CLICKS, ADS, USERS)
 """The tables that decide what is counted."""
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 Versions = Mapping[str, int]
 """Version of each source, by table name; -1 for one that was never written."""
 
@@ -68,18 +69,24 @@ def touched(lake: Lake, after: Versions, until: Versions) -> Touched | None:
     for part in parts[1:]:
         whole = whole.unionByName(part)
     ids = whole.groupBy("impression_id").agg(F.min("timestamp").alias("timestamp")).localCheckpoint()
-    since = ids.agg(F.min("timestamp")).collect()[0][0]
+    since = _first(ids, "timestamp")
     return Touched(ids.select("impression_id"), since) if since is not None else None
+
+
+def _first(rows: DataFrame, column: str) -> datetime | None:
+    """The earliest instant of a column, in UTC: a timestamp that is collected is in this machine's time."""
+    microseconds = rows.agg(F.min(F.unix_micros(column))).collect()[0][0]
+    return None if microseconds is None else EPOCH + timedelta(microseconds=microseconds)
 
 
 def _concerned(lake: Lake, table: Table, key: str, after: Versions, until: Versions) -> DataFrame:
     """Impressions that were there before, and about which a catalogue now says something else: its row came late."""
     told = _changed(lake, table, after, until).groupBy(key).agg(F.min("received_at").alias("told_at"))
-    first = told.agg(F.min("told_at")).collect()[0][0]
+    first = _first(told, "told_at")
     shown = lake.read(AD_IMPRESSIONS, after[AD_IMPRESSIONS.name])
     if first is not None:
         shown = shown.where((F.col("date") >= F.lit(first.date())) & (F.col("timestamp") > F.lit(first)))
-    seen_later = snapshot_at("timestamp") * 1_000_000 > F.unix_micros("told_at")
+    seen_later = snapshot_at() * 1_000_000 > F.unix_micros("told_at")
     return shown.join(told, on=key, how="inner").where(seen_later).select("impression_id", "timestamp")
 
 

@@ -62,9 +62,9 @@ def main(lake: Lake, as_of: datetime, arguments: argparse.Namespace) -> str:
     """Bring the tiles of all key tuples that live models need up to the tables; one that is new is counted from the
     beginning, and so is one whose last run the tables' history no longer reaches back to."""
     as_of_seconds(as_of)
-    until = source_versions(lake)
     said = []
     with lake.writing(COUNT_TILES):
+        until = source_versions(lake)
         known = {} if arguments.anew else counted_until(lake)
         for after, key_tuples in _by_progress(lake, known).items():
             said.append(_count(lake, key_tuples, dict(after), until))

@@ -41,9 +41,10 @@ def click_joins(impressions: DataFrame, clicks: DataFrame, as_of: datetime) -> D
 
 def main(lake: Lake, as_of: datetime, arguments: argparse.Namespace) -> str:
     """Count anew what is known before `as_of`, or before the as_of that is there when it is later."""
-    newest = lake.read(CLICK_JOINS).agg(F.max(F.unix_seconds("as_of"))).collect()[0][0]
-    known_before = as_of if newest is None else max(as_of, datetime.fromtimestamp(newest, UTC))
-    lake.overwrite(CLICK_JOINS, click_joins(lake.read(AD_IMPRESSIONS), lake.read(CLICKS), known_before))
+    with lake.writing(CLICK_JOINS):
+        newest = lake.read(CLICK_JOINS).agg(F.max(F.unix_seconds("as_of"))).collect()[0][0]
+        known_before = as_of if newest is None else max(as_of, datetime.fromtimestamp(newest, UTC))
+        lake.overwrite(CLICK_JOINS, click_joins(lake.read(AD_IMPRESSIONS), lake.read(CLICKS), known_before))
     states = ("joined", "waiting", "orphaned")
     counts = lake.read(CLICK_JOINS).agg(*[F.coalesce(F.sum(state), F.lit(0)) for state in states]).collect()[0]
     return "clicks: " + ", ".join(f"{count} {state}" for count, state in zip(counts, states, strict=True))

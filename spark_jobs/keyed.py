@@ -12,9 +12,11 @@ from data_contracts.schema import ADDED_ON_THE_WAY
 IDS = {"ad": "ad_id", "user": "user_id"}
 
 
-def snapshot_at(timestamp: str) -> Column:
-    """data_contracts.features.snapshot_time of a column of timestamps, in epoch seconds."""
-    delayed = (F.unix_micros(timestamp) / F.lit(1e6) - PUBLISH_DELAY) / SNAPSHOT_CADENCE
+def snapshot_at() -> Column:
+    """data_contracts.features.snapshot_time of impressions, in epoch seconds. One whose client's clock was ahead was
+    shown when it was received at the latest: by its own timestamp it could be among what it was scored with."""
+    shown_at = F.least(F.unix_micros("timestamp"), F.unix_micros("received_at"))
+    delayed = (shown_at / F.lit(1e6) - PUBLISH_DELAY) / SNAPSHOT_CADENCE
     return (F.floor(delayed) * SNAPSHOT_CADENCE).cast("bigint")
 
 
@@ -23,9 +25,7 @@ def keyed(
 ) -> DataFrame:
     """`impressions` with `snapshot_at` and `keys`, a struct of the value of each key, as key_value has it; what does
     not say its slot is taken for `default_position`, as serving takes a request that does not say it."""
-    placed = impressions.fillna(default_position, subset=["position"]).withColumn(
-        "snapshot_at", snapshot_at("timestamp")
-    )
+    placed = impressions.fillna(default_position, subset=["position"]).withColumn("snapshot_at", snapshot_at())
     asked = {*keys} | ({"consent"} if any(key == USER or key.startswith("user.") for key in keys) else set())
     told = {TOLD_ELSEWHERE.get(key, key) for key in asked}
     known = placed

@@ -32,9 +32,10 @@ def labelled(impressions: DataFrame, clicks: DataFrame, as_of: datetime) -> Data
 def main(lake: Lake, as_of: datetime, arguments: argparse.Namespace) -> str:
     """Label everything known before `as_of`, or before the as_of of the labels that are there when it is later: a label
     once mature stays, and a row that came late gets its own."""
-    newest = lake.read(LABELS).agg(F.max(F.unix_seconds("as_of"))).collect()[0][0]
-    known_before = as_of if newest is None else max(as_of, datetime.fromtimestamp(newest, UTC))
-    lake.overwrite(LABELS, labelled(lake.read(AD_IMPRESSIONS), lake.read(CLICKS), known_before))
+    with lake.writing(LABELS):
+        newest = lake.read(LABELS).agg(F.max(F.unix_seconds("as_of"))).collect()[0][0]
+        known_before = as_of if newest is None else max(as_of, datetime.fromtimestamp(newest, UTC))
+        lake.overwrite(LABELS, labelled(lake.read(AD_IMPRESSIONS), lake.read(CLICKS), known_before))
     states = lake.read(LABELS).groupBy("state").count().orderBy("state").collect()
     return "labels: " + ", ".join(f"{row['count']} {row['state']}" for row in states)
 

@@ -7,10 +7,10 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from data_contracts.features import Count
-from data_contracts.keys import key_name
+from data_contracts.keys import key_columns, key_name
 from data_contracts.tables import AD_IMPRESSIONS, ADS, COUNT_TILES, LABELS, USERS
 from spark_jobs.counts import with_counts
-from spark_jobs.keyed import keyed, number
+from spark_jobs.keyed import entity, keyed, number
 from spark_jobs.label_clicks import matures_at
 from spark_jobs.session import JobError, Lake
 from spark_jobs.windows import Then
@@ -39,7 +39,7 @@ def labelled_rows(
 ) -> DataFrame:
     """impression_id, user_id, timestamp, position, snapshot_at (epoch seconds), clicked, and every number and count by
     name, of the mature impressions that the condition `shown` lets through; or what `then` makes of these rows. Raises
-    JobError when labels are not made as of then."""
+    JobError when labels are not made as of then, or a key tuple was never counted."""
     labels = lake.read(LABELS)
     labelled_until = labels.agg(F.max(F.unix_seconds("as_of"))).collect()[0][0]
     if labelled_until is None or labelled_until < as_of.timestamp():
@@ -52,4 +52,14 @@ def labelled_rows(
     narrow = known.select(*OWN, "snapshot_at", "clicked", "keys", *given)
     if impressions.where(matures_at() <= F.lit(as_of)).isEmpty():
         raise JobError("no impression is mature: there is nothing to build")
-    return with_counts(narrow, lake.read(COUNT_TILES), counts, then)
+    tiles = lake.read(COUNT_TILES)
+    _require_counted(narrow, tiles, counts)
+    return with_counts(narrow, tiles, counts, then)
+
+
+def _require_counted(rows: DataFrame, tiles: DataFrame, counts: Sequence[Count]) -> None:
+    """A count that was never made is not a count of 0. A key tuple without tiles is right where it has no entity."""
+    counted = {row["keys"] for row in tiles.select("keys").distinct().collect()}
+    for keys in dict.fromkeys(count.keys for count in counts):
+        if key_columns(keys) not in counted and not rows.where(entity(keys).isNotNull()).isEmpty():
+            raise JobError(f"{key_columns(keys)} is not counted yet; run count_events first")

@@ -17,6 +17,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.connect.client.retries import DefaultPolicy
 from pyspark.sql.streaming import DataStreamWriter
 
+from data_contracts.features import FeatureSetError
 from data_contracts.render import CHANGE_FEED, spark_ddl
 from data_contracts.schema import Table
 from data_contracts.sections import parsed_instant
@@ -153,7 +154,7 @@ def run_job(main: Callable[[Lake, datetime, argparse.Namespace], str], parser: a
             print(main(Lake(spark, settings), arguments.as_of, arguments), flush=True)
         finally:
             spark.stop()
-    except (ConfigurationError, JobError, LockError) as error:
+    except (ConfigurationError, FeatureSetError, JobError, LockError) as error:
         sys.exit(f"{parser.prog}: {error}")
 
 
@@ -183,7 +184,7 @@ def side_by_side(work: Callable[[Item], Result], items: Sequence[Item]) -> list[
 
 
 def as_of_seconds(as_of: datetime) -> int:
-    """Epoch seconds of an as_of; ValueError unless it is a full hour, as tiles and snapshots are."""
+    """Epoch seconds of an as_of; JobError unless it is a full hour, as tiles and snapshots are."""
     if as_of.minute or as_of.second or as_of.microsecond:
         raise JobError(f"--as-of {as_of.isoformat()} is not a full hour; tiles and snapshots are hourly")
     return int(as_of.timestamp())

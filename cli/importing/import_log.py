@@ -11,6 +11,7 @@ from typing import IO
 from rich.console import Console
 
 from cli.cycles import no_search_for_cycles
+from cli.held import IMPORT, MARKET, held_by, require_no_other
 from cli.importing.archive import Member, opened_members, size_of, source_digest
 from cli.importing.csv_lines import CsvLines
 from cli.importing.json_lines import JsonLines
@@ -37,11 +38,13 @@ def import_log(
     """Writes the rows of the sources to landing, sealed, and says how many; None when they were imported with the same
     mapping before, then they are not read again, unless `again`.
 
-    Raises MappingError and SourceError before anything is written where it can, OSError when the disk refuses. An
-    import that was cut off goes on where it was. Rows that it had written, but not recorded, come again with the same
-    ids, so the tables end the same.
+    Raises CommandError where the home holds a synthetic market, MappingError and SourceError before anything is written
+    where it can, OSError when the disk refuses. An import that was cut off goes on where it was. Rows that it had
+    written, but not recorded, come again with the same ids, so the tables end the same.
     """
     mapping = load_mapping(mapping_path)
+    if held_by(settings.home) == MARKET:
+        require_no_other(settings.home, IMPORT)
     with console.status("reading the sources"):
         digest = source_digest(mapping.content, sources, mapping.reads)
         record = settings.home / "imports" / f"{digest}.json"

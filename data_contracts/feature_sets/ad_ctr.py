@@ -25,7 +25,7 @@ COUNTS = tuple(Count(keys, event, window) for keys in CLICKED for window in CLIC
 COUNTS += tuple(Count(keys, "impressions", window) for keys, window in SHOWN.items())
 
 STEPS = ("ctr_28d", "ctr_before_3d", "ctr_3d", "ctr_1d", "ctr_now", "topic_ctr_28d")
-"""The trees do not see how high the CTR of all is: they would learn the days of the training set by it."""
+"""The trees do not see by itself how high the CTR of all is: they would learn the days of the training set by it."""
 BASE = "log_odds"
 RISING = (
     "topic_lift_28d", "topic_lift_1d", "advertiser_lift_28d", "campaign_lift_28d", "ad_lift_28d", "user_lift_28d",

@@ -9,7 +9,8 @@ import pytest
 from rich.console import Console
 
 from cli.errors import CommandError
-from cli.samples import as_of, bring, claimed
+from cli.importing.import_log import import_log
+from cli.samples import MAPPING, SOURCE, as_of, bring, claimed
 from cli.simulate import simulate
 from data_contracts.sections import Clock
 from data_contracts.settings import Settings, load
@@ -44,11 +45,47 @@ def test_a_home_that_holds_another_sample_is_left_alone(tmp_path: Path, held: st
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
-def test_no_sample_is_added_to_a_log_of_ones_own(tmp_path: Path) -> None:
-    (tmp_path / "imports").mkdir()
+@pytest.mark.parametrize("own", ["imports", "landing/serving-0/1.jsonl", "lake/raw_events"])
+def test_no_sample_is_added_to_a_log_of_ones_own(settings: Settings, console: Console, own: str) -> None:
+    (settings.home / own).mkdir(parents=True)
     with pytest.raises(CommandError, match="trigger the DAGs in Airflow"):
-        claimed(tmp_path, None)
+        claimed(settings.home, None)
+    with pytest.raises(CommandError, match="a lake has one log"):
+        simulate(settings, console, 2, 1000, 3, "2026-01-01", None)
+    assert [path.name for path in settings.home.iterdir() if path.is_file()] == []
+
+
+def test_no_log_is_imported_into_a_market_and_no_market_made_in_a_home_of_open_bandit(
+    settings: Settings, console: Console
+) -> None:
+    claimed(settings.home, "obd")
+    with pytest.raises(CommandError, match="holds the Open Bandit Dataset"):
+        simulate(settings, console, 2, 1000, 3, "2026-01-01", None)
+    other = replace(settings, home=settings.home / "other")
+    claimed(other.home, None)
+    with pytest.raises(CommandError, match="holds a synthetic market"):
+        import_log(other, MAPPING, [SOURCE], console)
+
+
+def test_settings_of_ones_own_are_not_replaced_by_a_samples(tmp_path: Path) -> None:
+    (tmp_path / "conf.toml").write_text('model_name = "mine"\n')
+    with pytest.raises(CommandError, match=r"conf.toml is\s+there"):
+        claimed(tmp_path, "obd")
+    assert (tmp_path / "conf.toml").read_text() == 'model_name = "mine"\n'
     assert not (tmp_path / "sample").exists()
+    assert claimed(tmp_path, None) == "market"
+
+
+def test_a_market_with_knobs_of_its_own_that_was_cut_off_is_left_to_simulate(
+    settings: Settings, console: Console, tmp_path: Path
+) -> None:
+    knobs = tmp_path / "knobs.toml"
+    knobs.write_text("[response]\nclick_rate = 0.1\n")
+    simulate(settings, console, 2, 1000, 3, "2026-01-01", knobs)
+    record = settings.home / "market" / "market.json"
+    record.write_text(json.dumps(json.loads(record.read_text()) | {"is_finished": False}))
+    with pytest.raises(CommandError, match="finish it with `clicklake simulate`"):
+        bring(settings, console, "market")
 
 
 def test_a_market_that_was_simulated_before_is_taken_as_it_is_and_ends_where_it_ends(

@@ -196,5 +196,18 @@ def test_a_training_that_makes_no_sense_is_refused(tmp_path, change, complaint):
         load(overlay(tmp_path, f"[training]\n{change}\n"))
 
 
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ("calibration_ratio_low = 1.2", r"gate.calibration_ratio_low and _high must lie on both sides of 1, not 1.2"),
+        ("calibration_ratio_high = 0.95", r"gate.calibration_ratio_low and _high must lie on both sides of 1"),
+        ("bootstrap_rounds = 0", r"bootstrap_rounds and slice_least_clicks must be at least 1"),
+    ],
+)
+def test_a_gate_that_makes_no_sense_is_refused(tmp_path, change, complaint):
+    with pytest.raises(ConfigurationError, match=complaint):
+        load(overlay(tmp_path, f"[gate]\n{change}\n"))
+
+
 def test_nothing_is_sampled_unless_asked_for():
     assert load({}).training.keep_rate == 1.0

@@ -125,6 +125,13 @@ def test_a_champion_whose_inputs_the_holdout_lacks_is_not_comparable(add_version
     verdict = verdict_as_of(SECOND.isoformat())
     assert verdict.outcome == "not_comparable"
     assert "the holdout lacks inputs of champion version 1: " in verdict.summary
+
+
+def test_a_challenger_whose_inputs_the_holdout_lacks_is_not_judged_on_zeros(add_version: Callable[..., str]) -> None:
+    add_version("wider features", SECOND, "challenger")
+    verdict = verdict_as_of(SECOND.isoformat())
+    assert verdict.outcome == "not_comparable"
+    assert "the holdout lacks inputs of challenger version 1: " in verdict.summary
     assert "device_type_impressions_1d" in verdict.summary
 
 

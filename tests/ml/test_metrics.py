@@ -165,6 +165,11 @@ def test_the_constant_explains_nothing_and_the_truth_all_of_what_can_be() -> Non
     assert metrics.explained_share(TRUTHS, 1 - TRUTHS) < 0
 
 
+def test_where_the_truth_says_the_same_of_all_nothing_can_be_explained():
+    for rows in (1, 50):
+        assert math.isnan(metrics.explained_share(np.full(rows, 0.00199), np.full(rows, 0.1)))
+
+
 def test_a_share_by_hand() -> None:
     truths, told = np.array([0.8, 0.2]), np.array([0.5, 0.2])
     most = math.log(2)

@@ -12,6 +12,7 @@ from data_contracts.snapshot import META_KEY, SnapshotMeta, entity_key, unpacked
 from data_contracts.tables import TRAINING_SETS
 from spark_jobs import build_training_set, count_events, label_impressions, publish_counts
 from spark_jobs.keyed import snapshot_at
+from spark_jobs.labelled_rows import labelled_rows
 from spark_jobs.refine_events import refine_batch
 from spark_jobs.session import JobError
 from tests.spark_jobs.conftest import NOON, click, impression
@@ -53,6 +54,20 @@ def test_only_mature_rows_enter_with_the_counts_that_serving_could_have_held(pre
     once_clicked = np.float32((1 + 1) / (1 + 200))
     assert {seen[f"{who}_ctr_{span}"] for who in ("ad", "user") for span in ("1d", "7d")} == {once_clicked}
     assert seen["ad_position_log_impressions_7d"] == 0  # it was shown in another slot
+
+
+def test_what_was_never_counted_is_not_taken_for_0(prepared, tmp_path):
+    path = tmp_path / "new.py"
+    path.write_text(
+        "from data_contracts.features import DAY, Count\nCOUNTS = (Count(('campaign_id',), 'clicks', DAY),)\n\n\n"
+        "def campaign(campaign_clicks_1d):\n    return campaign_clicks_1d\n"
+    )
+    features = replace(prepared.settings.features, feature_set=str(path))
+    lake = replace(prepared, settings=replace(prepared.settings, features=features))
+    with pytest.raises(JobError, match="campaign_id is not counted yet; run count_events first"):
+        built(lake)
+    count_events.main(lake, AS_OF, Namespace(anew=False))
+    assert labelled_rows(lake, AS_OF, load_feature_set(path).counts, ()).count() == 2
 
 
 def test_a_row_without_position_is_taken_for_the_default_one_as_in_serving(prepared):
@@ -116,12 +131,11 @@ def test_the_prior_is_made_of_the_longest_window_that_impressions_and_clicks_of_
 @pytest.mark.parametrize("microsecond", [-1, 0, 1])
 def test_spark_and_python_agree_on_the_snapshot_at_the_edge_of_its_publishing(spark, microsecond):
     shown = NOON + timedelta(minutes=15, microseconds=microsecond)
-    (row,) = (
-        spark.createDataFrame([(shown,)], "timestamp TIMESTAMP")
-        .select(snapshot_at("timestamp").alias("snapshot_at"))
-        .collect()
-    )
+    late, ahead = (shown, shown + timedelta(hours=5)), (shown + timedelta(hours=5), shown)
+    rows = spark.createDataFrame([late, ahead], "timestamp TIMESTAMP, received_at TIMESTAMP")
+    row, by_a_clock_ahead = rows.select(snapshot_at().alias("snapshot_at")).collect()
     assert row["snapshot_at"] == snapshot_time(shown.timestamp())
+    assert by_a_clock_ahead == row
     assert row["snapshot_at"] == (NOON - timedelta(hours=1 if microsecond < 0 else 0)).timestamp()
 
 

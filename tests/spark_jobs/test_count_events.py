@@ -2,6 +2,7 @@
 
 import random
 import re
+import time
 from argparse import Namespace
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -96,6 +97,27 @@ def test_late_words_of_a_catalogue_move_what_was_counted(features, landed):
     assert not [key for key in found if key[0] == "user_id|campaign_id"]
     counted(features, anew=True)
     assert tiles(features) == found
+
+
+def test_the_time_zone_of_the_machine_changes_nothing(features, landed, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "Asia/Tokyo")  # there it is the next day from 15:00 UTC on
+        time.tzset()
+        refine_batch(features, landed(shown(0)))
+        counted(features)
+        refine_batch(features, landed(shown(660)))
+        counted(features)
+        refine_batch(features, landed(ad(500)))
+        counted(features)
+        added = tiles(features)
+        counted(features, anew=True)
+        assert tiles(features) == added
+    time.tzset()
+    found = {key[:2]: value for key, value in tiles(features).items() if key[0] == "features.site|ad.topic"}
+    assert found == {
+        ("features.site|ad.topic", "|unknown"): (1, 0),
+        ("features.site|ad.topic", "|cars"): (1, 0),
+    }
 
 
 def test_an_impression_that_turns_out_to_be_another_is_counted_as_that(features, landed):
