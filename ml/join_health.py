@@ -54,10 +54,10 @@ def check_join_health(settings: Settings, versions: Mapping[str, int], as_of: da
     """What was found, in words. Raises JoinHealthError when the stream has stalled or doubled."""
     block = newest_block(*clicks_by_hour(settings, versions, as_of))
     if block is None:
-        return "join health: too few clicks to judge"
+        return "too few clicks to judge"
     training: Training = settings.training
     if training.least_click_ratio <= block.ratio <= training.most_click_ratio:
-        return f"join health: {block.words}"
+        return f"{block.words}: sound"
     wrong = "stalled" if block.ratio < training.least_click_ratio else "doubled"
     raise JoinHealthError(
         f"the click stream has {wrong}: {block.words}; nothing is trained on that (conf [training] least_click_ratio"

@@ -80,7 +80,7 @@ def train(settings: Settings, as_of: datetime, trials: int = 0, trial_seconds: f
         log_holdout(settings, given, model, scores)
         version = register(settings.model_name, log_model(model), tags)
     registry.set_challenger(settings, version)
-    return f"{summary(settings.model_name, version, model, given.slices, by_slice)}\n{health}"
+    return f"{summary(settings.model_name, version, model, given.slices, by_slice)}\njoin health: {health}"
 
 
 def given_rows(settings: Settings, as_of: datetime) -> Given:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from data_contracts.compiled import compiled
 from data_contracts.features import FeatureSetError, feature_set_path, load_feature_set
-from tests.data_contracts.test_features import feature_set
+from tests.data_contracts.test_feature_sets import feature_set
 
 AD_CTR = load_feature_set(feature_set_path("ad_ctr"))
 PLACES = {count: place for place, count in enumerate(AD_CTR.counts, len(AD_CTR.input_names) - len(AD_CTR.counts))}

@@ -124,7 +124,9 @@ def test_the_prior_has_no_features_to_explain(settings, store, log_prediction):
 
 
 def test_what_cannot_be_explained_is_said_in_one_line(settings, add_version, log_prediction):
-    with pytest.raises(ExplanationError, match=r"no prediction p-1 in model_predictions; .* next run of ingest_events"):
+    with pytest.raises(
+        ExplanationError, match=r"model_predictions holds no prediction_id p-1; .* next run of ingest_events"
+    ):
         explained(settings, "p-1")
     add_version("other features", market.FIRST_AS_OF, "champion")
     log_prediction(features=list(inputs(0.2).items()), probability=0.5)

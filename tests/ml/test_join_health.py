@@ -124,7 +124,7 @@ def test_a_broken_stream_is_an_error_that_says_since_when_and_how_much(settings,
     write(AD_IMPRESSIONS, shown)
     write(CLICKS, clicks)
     if said is None:
-        assert check_join_health(settings, VERSIONS, AS_OF).startswith("join health: 50 clicks on the impressions of")
+        assert check_join_health(settings, VERSIONS, AS_OF).startswith("50 clicks on the impressions of")
         return
     with pytest.raises(JoinHealthError, match=said):
         check_join_health(settings, VERSIONS, AS_OF)
