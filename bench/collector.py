@@ -25,8 +25,9 @@ import uvloop
 from rich.console import Console
 from rich.table import Table
 
-from bench.event_load import CLOCK, Load, Requests, asked
+from bench.event_load import CLOCK, Load, Requests
 from bench.first_run import overlay
+from bench.http_load import closed_loop
 from cli.jars import ROOT
 from data_contracts import settings as conf
 
@@ -50,7 +51,8 @@ def measured(
 ) -> Measured:
     own = psutil.Process()
     before, own_before = sum(server.cpu_times()[:2]), sum(own.cpu_times()[:2])
-    latencies, took = uvloop.run(asked(settings.services.serving_port, load, requests, seconds))
+    port = settings.services.serving_port
+    latencies, took = uvloop.run(closed_loop(port, requests, load.connections, seconds, status=201))
     after, own_after = sum(server.cpu_times()[:2]), sum(own.cpu_times()[:2])
     cuts = statistics.quantiles(latencies, n=100)
     events = load.size * len(latencies)

@@ -47,7 +47,7 @@ def main(lake: Lake, as_of: datetime, arguments: argparse.Namespace) -> str:
     names = {key_columns(keys): [count.name for count in own] for keys, own in layout.items()}
     own_prior = [count.name for count in prior] if prior and prior[0].keys == ("ad_id",) else []
     meta = SnapshotMeta(seconds, names, *totals, own_prior)
-    held = _publish(lake.settings.snapshots, meta, _entries(lake, seconds, layout))
+    held = publish(lake.settings.snapshots, meta, _entries(lake, seconds, layout))
     return f"snapshot as of {as_of.isoformat()}: {held} entities, {totals[0]} impressions, {totals[1]} clicks"
 
 
@@ -103,7 +103,7 @@ def _totals(lake: Lake, as_of: int, prior: tuple[Count, Count] | None) -> tuple[
     return sums[0] or 0, sums[1] or 0
 
 
-def _publish(snapshots: Path, meta: SnapshotMeta, parts: Iterable[list[tuple[bytes, bytes]]]) -> int:
+def publish(snapshots: Path, meta: SnapshotMeta, parts: Iterable[list[tuple[bytes, bytes]]]) -> int:
     """Writes the snapshot beside the old one and swaps it in; gives the number of its entries."""
     snapshots.mkdir(parents=True, exist_ok=True)
     file, held = snapshot_file(snapshots, meta.as_of), 0
