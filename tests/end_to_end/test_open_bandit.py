@@ -26,6 +26,11 @@ def counted(platform: Platform, query: str) -> int:
     return int(count)
 
 
+def ingest(platform: Platform) -> None:
+    for job in ("load_events", "refine_events"):
+        ran([sys.executable, "-m", f"spark_jobs.{job}", "--as-of", "2019-11-30T23:00:00Z"], platform.environ)
+
+
 def test_the_run_says_honestly_what_287_clicks_are_worth(bandit):
     assert re.search(r"champion ad_ctr version 1: holdout log loss 0\.\d+", bandit.first_run)
     assert re.search(r"random\W+30000\W+130", bandit.first_run)
@@ -50,8 +55,7 @@ def test_a_second_run_and_a_forced_second_import_change_no_row(bandit):
     before = counted(bandit, hashes)
     assert "nothing to do" in bandit.clicklake("run")
     bandit.clicklake("import", "--again", "conf/imports/obd.toml", "data/obd_small.tar.gz")
-    for job in ("load_events", "refine_events"):
-        ran([sys.executable, "-m", f"spark_jobs.{job}", "--as-of", "2019-11-30T23:00:00Z"], bandit.environ)
+    ingest(bandit)
     assert counted(bandit, "SELECT count(*) FROM raw_events") > 120_000
     assert counted(bandit, "SELECT count(*) FROM clicks") == 287
     assert counted(bandit, hashes) == before
@@ -61,3 +65,27 @@ def test_a_second_run_and_a_forced_second_import_change_no_row(bandit):
 def test_no_market_is_added_to_it(bandit):
     with pytest.raises(CommandError, match="holds the Open Bandit Dataset"):
         claimed(bandit.settings.home, "market")
+
+
+def test_a_malformed_line_is_rejected_with_its_origin_and_the_good_lines_go_on(bandit, tmp_path):
+    mapping, log = tmp_path / "log.toml", tmp_path / "log.csv"
+    log.write_text("id,at,ad\ni-1,2019-11-30T10:00:00Z,men-1\ni-2,2019-11-30\ni-3,noon,men-1\n")
+    mapping.write_text(LOG_MAPPING)
+    bandit.clicklake("import", str(mapping), str(log))
+    ingest(bandit)
+    connection = lake.open_lake(bandit.settings)
+    ours = "SELECT origin, reason FROM rejected_events WHERE origin LIKE 'log.csv%' ORDER BY origin"
+    rejected = connection.sql(ours).fetchall()
+    assert rejected == [("log.csv:3", "expected 3 fields, found 2"), ("log.csv:4", "timestamp: not a TIMESTAMP")]
+    assert counted(bandit, "SELECT count(*) FROM ad_impressions WHERE impression_id LIKE 'i-%'") == 1
+
+
+LOG_MAPPING = r"""
+[[ad_impressions]]
+members = 'log\.csv'
+[ad_impressions.columns]
+impression_id = "id"
+user_id = "'someone'"
+ad_id = "ad"
+timestamp = "at"
+"""

@@ -154,30 +154,6 @@ def wait_for(url: str, seconds: float = 90) -> None:
     pytest.fail(f"{url} did not answer")
 
 
-def test_a_malformed_line_is_rejected_with_its_origin_and_the_good_lines_go_on(platform, tmp_path):
-    mapping, log = tmp_path / "log.toml", tmp_path / "log.csv"
-    log.write_text("id,at,ad\ni-1,2019-11-30T10:00:00Z,men-1\ni-2,2019-11-30\ni-3,noon,men-1\n")
-    mapping.write_text(LOG_MAPPING)
-    platform.clicklake("import", str(mapping), str(log))
-    ingest(platform)
-    connection = lake.open_lake(platform.settings)
-    ours = "SELECT origin, reason FROM rejected_events WHERE origin LIKE 'log.csv%' ORDER BY origin"
-    rejected = connection.sql(ours).fetchall()
-    assert rejected == [("log.csv:3", "expected 3 fields, found 2"), ("log.csv:4", "timestamp: not a TIMESTAMP")]
-    assert counted(platform, "SELECT count(*) FROM ad_impressions WHERE impression_id LIKE 'i-%'") == 1
-
-
-LOG_MAPPING = r"""
-[[ad_impressions]]
-members = 'log\.csv'
-[ad_impressions.columns]
-impression_id = "id"
-user_id = "'someone'"
-ad_id = "ad"
-timestamp = "at"
-"""
-
-
 def test_the_champion_was_promoted_by_its_verdict_and_knows_something(platform):
     champion = registry.champion(platform.settings)
     assert champion.verdict.outcome == "promote"
