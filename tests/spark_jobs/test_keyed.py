@@ -19,7 +19,8 @@ KEYS = (
 )  # fmt: skip
 IMPRESSIONS = (
     "impression_id STRING, user_id STRING, ad_id STRING, campaign_id STRING, advertiser_id STRING, device_type STRING, "
-    "position INT, consent STRING, features MAP<STRING,STRING>, timestamp TIMESTAMP"
+    "position INT, consent STRING, features MAP<STRING,STRING>, timestamp TIMESTAMP, "
+    "received_at TIMESTAMP"
 )
 ADS = (
     "ad_id STRING, campaign_id STRING, advertiser_id STRING, topic STRING, features MAP<STRING,STRING>, "
@@ -92,6 +93,7 @@ def test_every_key_has_the_value_that_serving_would_find(spark, impressions, ads
                 consent,
                 {"site": "news"} if site else {},
                 at(minute),
+                at(minute + 200),
             )
             for n, (user, ad, campaign, advertiser, position, consent, site, minute) in enumerate(impressions)
         ],
