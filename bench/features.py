@@ -87,8 +87,7 @@ def _keyed_rows(keys: set[str]) -> str:
     return f"""
         CREATE TEMP TABLE keyed AS
         WITH shown AS (
-            SELECT *, epoch_us(timestamp) // 1 AS at,
-                to_timestamp(floor((epoch_us(timestamp) / 1e6 - {PUBLISH_DELAY}) / {HOUR}) * {HOUR}) AS snapshot
+            SELECT *, to_timestamp(floor((epoch_us(timestamp) / 1e6 - {PUBLISH_DELAY}) / {HOUR}) * {HOUR}) AS snapshot
             FROM ad_impressions),
         first_click AS (
             SELECT impression_id, min(c.received_at) AS clicked_at

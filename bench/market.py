@@ -47,7 +47,7 @@ def market(settings: Settings, seed: int, impressions: int, knobs: str = "") -> 
     """
     own = replace(settings, home=settings.home / f"{seed}-{impressions}")
     own.home.mkdir()
-    _registry(own)
+    own_registry(own)
     changes = own.home / "knobs.toml"
     changes.write_text(knobs)
     simulate(own, Console(file=io.StringIO()), DAYS, impressions, seed, START, changes)
@@ -63,8 +63,10 @@ def market(settings: Settings, seed: int, impressions: int, knobs: str = "") -> 
         shutil.rmtree(own.home, ignore_errors=True)
 
 
-def _registry(settings: Settings) -> None:
+def own_registry(settings: Settings) -> MlflowClient:
+    """An MLflow store of its own in `settings.home`, without a server; MLFLOW_TRACKING_URI names it from here on."""
     uri = f"sqlite:///{settings.home / 'mlflow.db'}"
     os.environ["MLFLOW_TRACKING_URI"] = uri
     client = MlflowClient(tracking_uri=uri)
     client.create_experiment(settings.model_name, artifact_location=str(settings.home / "artifacts"))
+    return client

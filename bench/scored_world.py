@@ -3,15 +3,14 @@
 Counts are drawn, not counted: what is measured is how quickly they are found, not what they say.
 """
 
-import os
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import xgboost
-from mlflow import MlflowClient
 
+from bench.market import own_registry
 from data_contracts.calibration import Platt
 from data_contracts.compiled import compiled
 from data_contracts.features import HOUR, Count, FeatureSet, feature_set_path, load_feature_set
@@ -153,10 +152,7 @@ def _products(values: Sequence[Sequence[str]]) -> Iterator[tuple[str, ...]]:
 
 
 def _registered(settings: Settings, feature_set: FeatureSet) -> None:
-    uri = f"sqlite:///{settings.home / 'mlflow.db'}"
-    os.environ["MLFLOW_TRACKING_URI"] = uri
-    client = MlflowClient(tracking_uri=uri)
-    client.create_experiment(settings.model_name, artifact_location=str(settings.home / "artifacts"))
+    client = own_registry(settings)
     with model_run(settings.model_name, "bench"):
         logged = log_model(FittedModel(feature_set, _trees(settings, feature_set), Platt(0.95, -0.05)))
     version = register(settings.model_name, logged, {"feature_set_hash": feature_set.hash})

@@ -84,10 +84,9 @@ def verdict_on(settings: Settings, challenger: RegisteredVersion, champion: Regi
     name, trained_on = challenger.tags["training_set_id"], challenger.tags["training_set_checksum"]
     judged_on = holdout_id(name, champion.tags.get("feature_set_hash") if champion else None)
     needed = feature_set_of(incumbent) if incumbent else None
-    for who, feature_set in (("challenger", given), ("champion", needed)):
-        if feature_set and (missing := lacking(settings, versions, judged_on, certain_inputs(feature_set))):
-            version = challenger.version if who == "challenger" or champion is None else champion.version
-            reason = f"the holdout lacks inputs of {who} version {version}: {', '.join(missing)}"
+    for who, version, feature_set in (("challenger", challenger, given), ("champion", champion, needed)):
+        if version and feature_set and (missing := lacking(settings, versions, judged_on, certain_inputs(feature_set))):
+            reason = f"the holdout lacks inputs of {who} version {version.version}: {', '.join(missing)}"
             return Verdict("not_comparable", (reason,), (), evidence)
     found = read_training_set(settings, versions, name, given.feature_names).checksum
     evidence |= {"delta_versions": versions, "training_set_checksum_found": found}
