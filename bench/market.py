@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import mlflow
 from mlflow import MlflowClient
 from rich.console import Console
 
@@ -64,9 +65,11 @@ def market(settings: Settings, seed: int, impressions: int, knobs: str = "") -> 
 
 
 def own_registry(settings: Settings) -> MlflowClient:
-    """An MLflow store of its own in `settings.home`, without a server; MLFLOW_TRACKING_URI names it from here on."""
+    """An MLflow store of its own in `settings.home`, without a server; MLFLOW_TRACKING_URI and MLflow itself name it from
+    here on."""
     uri = f"sqlite:///{settings.home / 'mlflow.db'}"
     os.environ["MLFLOW_TRACKING_URI"] = uri
+    mlflow.set_tracking_uri(uri)
     client = MlflowClient(tracking_uri=uri)
     client.create_experiment(settings.model_name, artifact_location=str(settings.home / "artifacts"))
     return client

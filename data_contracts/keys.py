@@ -24,7 +24,7 @@ TOLD_ELSEWHERE = {"campaign_id": "ad.campaign_id", "advertiser_id": "ad.advertis
 """Where a column is looked for that an impression or request does not state."""
 ALL = "all"
 USER = "user_id"
-DENIED = "denied"
+CONSENT, DENIED = "consent", "denied"
 
 NUMBER = r"[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]+)?"
 """The texts that are numbers, whole."""
@@ -35,6 +35,10 @@ DEFAULTS = {
     for column in table.columns
     if column.default is not None
 }
+
+
+UNSTATED = DEFAULTS[CONSENT]
+"""The consent of who says nothing."""
 
 
 def check_key(key: str) -> None:
@@ -62,20 +66,34 @@ def key_name(key: str) -> str:
     return key.rpartition(".")[2].removesuffix("_id")
 
 
+def key_values(
+    keys: Iterable[str], stated: Mapping[str, str], ad: Mapping[str, str], user: Mapping[str, str]
+) -> dict[str, str | None]:
+    """The value of each of `keys`, given what was stated and what is known of the ad and of the user, each by key; None
+    for the id of a user who denies consent: such a user has no history. What such a user declared is not known either.
+    """
+    consent = stated.get(CONSENT, UNSTATED)
+    denies = (user.get("user.consent", consent) if consent == UNSTATED else consent) == DENIED
+    found: dict[str, str | None] = {}
+    for key in keys:
+        default = DEFAULTS.get(key, "")
+        if key.startswith("ad."):
+            found[key] = ad.get(key, default)
+        elif key.startswith("user."):
+            found[key] = default if denies and key != "user.consent" else user.get(key, default)
+        elif key == USER and denies:
+            found[key] = None
+        else:
+            value = stated.get(key, default)
+            if key in TOLD_ELSEWHERE and value == default:
+                value = (user if key == CONSENT else ad).get(TOLD_ELSEWHERE[key], value)
+            found[key] = value
+    return found
+
+
 def key_value(key: str, stated: Mapping[str, str], ad: Mapping[str, str], user: Mapping[str, str]) -> str | None:
-    """The value of `key`, given what was stated and what is known of the ad and of the user, each by key; None for the
-    id of a user who denies consent: such a user has no history. What such a user declared is not known either."""
-    is_personal = key == USER or (key.startswith("user.") and key != "user.consent")
-    if is_personal and key_value("consent", stated, ad, user) == DENIED:
-        return None if key == USER else default_value(key)
-    if key.startswith("ad."):
-        return ad.get(key, default_value(key))
-    if key.startswith("user."):
-        return user.get(key, default_value(key))
-    value = stated.get(key, default_value(key))
-    if key in TOLD_ELSEWHERE and value == default_value(key):
-        return (user if key == "consent" else ad).get(TOLD_ELSEWHERE[key], value)
-    return value
+    """The value of one key, as key_values gives it."""
+    return key_values((key,), stated, ad, user)[key]
 
 
 def number(text: str) -> float:
@@ -88,10 +106,15 @@ def number(text: str) -> float:
 
 def entity_name(values: Iterable[str | None]) -> str | None:
     """The values of an entity's keys as one text, unambiguous whatever they hold; None when one of them is None."""
-    listed = list(values)
-    if None in listed:
-        return None
-    return "|".join(value.replace("\\", "\\\\").replace("|", "\\|") for value in listed if value is not None)
+    told = [None if value is None else escaped(value) for value in values]
+    return None if None in told else "|".join(value for value in told if value is not None)
+
+
+def escaped(value: str) -> str:
+    """A value as it stands in the name of an entity."""
+    if "|" in value or "\\" in value:
+        return value.replace("\\", "\\\\").replace("|", "\\|")
+    return value
 
 
 def key_columns(keys: Iterable[str]) -> str:

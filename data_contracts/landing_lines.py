@@ -61,7 +61,8 @@ class DamagedLineError(ValueError):
 
 def instant_text(instant: datetime) -> str:
     """The one way an instant is written: UTC, microseconds, Z."""
-    return instant.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    in_utc = instant if instant.tzinfo is UTC else instant.astimezone(UTC)
+    return f"{in_utc.isoformat(timespec='microseconds')[:-6]}Z"
 
 
 def canonical_row(row: Mapping[str, Any]) -> bytes:

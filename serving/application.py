@@ -16,8 +16,10 @@ What takes a JSON body is in `json_routes`: serving.direct answers most of it wi
 """
 
 from collections.abc import Awaitable, Callable, Mapping
+from functools import lru_cache, partial
 from typing import Any
 
+from data_contracts.pseudonym import load_key, pseudonym
 from data_contracts.settings import Settings
 from serving.background import Repeated
 from serving.collector import collectors
@@ -25,14 +27,15 @@ from serving.counts import SnapshotWatch
 from serving.direct import JsonRoute
 from serving.event_log import EventLog
 from serving.models import ChampionWatch, Message, Receive, Send
-from serving.predictions import answer, answer_body, records
-from serving.problems import ProblemError, Response, failed, json_response, unavailable
+from serving.predictions import answer, answer_body, record
+from serving.problems import OnceStored, ProblemError, Response, failed, json_response, unavailable
 from serving.requests import check_content_type, is_within, parsed
 from serving.scoring import Scoring
 from serving.status import active_model, health
 
 MLFLOW_PATHS = frozenset({"/invocations", "/ping", "/version", "/docs", "/redoc", "/openapi.json"})
 STOP_SECONDS = 1.0
+REMEMBERED_PSEUDONYMS = 100_000
 
 Handler = Callable[[Message, Receive], Awaitable[Response]]
 
@@ -50,13 +53,16 @@ class Application:
         self.champions = ChampionWatch(settings)
         self.snapshots = SnapshotWatch(settings.snapshots)
         self.log = EventLog(settings)
-        self._scoring = Scoring(settings, self.champions, self.snapshots)
+        pseudonym_of = lru_cache(REMEMBERED_PSEUDONYMS)(partial(pseudonym, load_key(settings.pseudonym_key)))
+        self._scoring = Scoring(settings, self.champions, self.snapshots, pseudonym_of)
         every = settings.serving.champion_poll_seconds
         self._watches = (
             Repeated("snapshot-watch", every, self.snapshots.check),
             Repeated("champion-watch", every, self.champions.check),
         )
-        collected = {path: collector.collect for path, collector in collectors(settings, self.log).items()}
+        collected = {
+            path: collector.collect for path, collector in collectors(settings, self.log, pseudonym_of).items()
+        }
         self.json_routes: Mapping[str, JsonRoute] = {"/predict": self._predict, **collected}
         self._routes: Mapping[str, Mapping[str, Handler]] = {
             "/model/active": {"GET": self._active_model, "HEAD": self._active_model},
@@ -97,24 +103,30 @@ class Application:
             raise ProblemError(405, "method_not_allowed", f"allowed: {allowed}", headers={"allow": allowed})
         return methods[method]
 
-    async def _predict(self, body: bytes) -> Response:
+    def _predict(self, body: bytes) -> OnceStored:
         limits = self._settings.serving
         request = parsed(body, limits.default_position, limits.slate_limit)
         now = self._settings.clock.now()
         scores = self._scoring.scores(request, now)
         given = answer(request, scores)
-        try:
-            await self.log.store([records(request, scores, given, now)])
-        except OSError as error:
-            reason = f"the prediction could not be stored: {error.strerror or type(error).__name__}"
-            raise unavailable("prediction_not_stored", reason) from None
-        return Response(200, answer_body(given, request.is_slate))
+        rows = [record(request, scores, given, now)]
+        return OnceStored(rows, Response(200, answer_body(given, request.is_slate)), _not_stored)
 
     def _with_body(self, route: JsonRoute) -> Handler:
         async def handler(scope: Message, receive: Receive) -> Response:
-            return await route(await _json_body(scope, receive, self.body_limit_bytes))
+            answer = route(await _json_body(scope, receive, self.body_limit_bytes))
+            if isinstance(answer, OnceStored):
+                return await self._given(answer)
+            return answer if isinstance(answer, Response) else await answer
 
         return handler
+
+    async def _given(self, answer: OnceStored) -> Response:
+        try:
+            await self.log.store(answer.rows)
+        except OSError as error:
+            return answer.refused(error)
+        return answer.response
 
     async def _active_model(self, scope: Message, receive: Receive) -> Response:
         return json_response(active_model(self._settings, self.champions))
@@ -136,6 +148,11 @@ class Application:
             await send({"type": f"{message['type']}.complete"})
             if message["type"] == "lifespan.shutdown":
                 return
+
+
+def _not_stored(error: Exception) -> Response:
+    reason = f"the prediction could not be stored: {getattr(error, 'strerror', None) or type(error).__name__}"
+    return unavailable("prediction_not_stored", reason).response()
 
 
 def _check_any_content_type(scope: Message) -> None:

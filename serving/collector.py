@@ -8,12 +8,10 @@ is told of an ad or a user replaces what was told before, so there 409 does not 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import lru_cache, partial
 
 import msgspec
 
 from data_contracts.landing import EncodedRows
-from data_contracts.pseudonym import load_key, pseudonym
 from data_contracts.schema import Table
 from data_contracts.settings import Settings
 from data_contracts.tables import AD_IMPRESSIONS, ADS, CLICKS, USERS
@@ -28,7 +26,6 @@ TABLES: Mapping[str, Table] = {
     "/catalog/ads": ADS,
     "/catalog/users": USERS,
 }
-REMEMBERED_PSEUDONYMS = 100_000
 MICROSECOND = timedelta(microseconds=1)
 
 
@@ -116,11 +113,9 @@ class TableCollector:
         try:
             await self._log.store(
                 [EncodedRows(self._table.name, self._received_at(now), rows) for rows in batches],
-                partial(self._window.settle, write),
+                lambda error: self._window.settle(write, error is None),
             )
         except OSError as error:
-            if write.is_stored is None:  # it was not even taken
-                self._window.settle(write, False)
             return error.strerror or type(error).__name__
         return ""
 
@@ -172,8 +167,6 @@ def _array_answer(answers: Sequence[ItemAnswer]) -> Response:
     return Response(status, msgspec.json.encode(answers), headers=RETRY_AFTER if is_retried else None)
 
 
-def collectors(settings: Settings, log: EventLog) -> Mapping[str, TableCollector]:
+def collectors(settings: Settings, log: EventLog, pseudonym_of: Callable[[str], str]) -> Mapping[str, TableCollector]:
     """By path."""
-    key = load_key(settings.pseudonym_key)
-    pseudonym_of = lru_cache(REMEMBERED_PSEUDONYMS)(partial(pseudonym, key))
     return {path: TableCollector(table, settings, log, pseudonym_of) for path, table in TABLES.items()}

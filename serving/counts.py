@@ -4,8 +4,7 @@ import logging
 import os
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
@@ -13,17 +12,8 @@ from typing import Literal
 import lmdb
 
 from data_contracts.features import SNAPSHOT_CADENCE
-from data_contracts.keys import key_tuple, key_value, number
-from data_contracts.snapshot import (
-    CATALOGS,
-    CURRENT,
-    META_KEY,
-    SnapshotMeta,
-    entity_key,
-    stored_key,
-    unpacked_attributes,
-    unpacked_counts,
-)
+from data_contracts.snapshot import CURRENT, META_KEY, SnapshotMeta
+from serving.lookup import LookUp
 
 LOGGER = logging.getLogger(__name__)
 
@@ -35,34 +25,19 @@ CHECK_SECONDS = 120
 ROOT = Path(__file__).resolve().parent.parent
 
 
-@dataclass(frozen=True)
-class Row:
-    """A candidate: what its request states, what is known of its ad and of its user, each by key, and all its counts by
-    name, 0 for an entity never seen."""
-
-    stated: Mapping[str, str]
-    ad: Mapping[str, str]
-    user: Mapping[str, str]
-    counts: Mapping[str, float]
-
-    def number(self, key: str) -> float:
-        """The number that is the value of a key; NaN when it is none."""
-        return number(key_value(key, self.stated, self.ad, self.user) or "")
-
-
 class Snapshot:
     """One published snapshot, open for reading; it stays readable when its file is replaced or removed."""
 
     def __init__(self, path: Path) -> None:
         self._environment = lmdb.open(str(path), subdir=False, readonly=True, lock=False)
-        with self._environment.begin() as transaction:
-            content = transaction.get(META_KEY)
+        # One for as long as the snapshot is held: the file is never written again, and to begin one costs two look-ups.
+        self._transaction = self._environment.begin()
+        content = self._transaction.get(META_KEY)
         if content is None:
             raise ValueError(f"{path} has no entry {META_KEY.decode()}")
         self.meta = SnapshotMeta.unpacked(content)
-        self._key_tuples = [(text, key_tuple(text), tuple(names)) for text, names in self.meta.counts.items()]
-        self._keys = tuple({key for _, keys, _ in self._key_tuples for key in keys})
-        self.names = frozenset(name for names in self.meta.counts.values() for name in names)
+        self.lookup = LookUp(self.meta, self._transaction)
+        self.names = frozenset(self.lookup.names)
         self.as_of = datetime.fromtimestamp(self.meta.as_of, UTC)
 
     def age(self, now: datetime) -> float:
@@ -72,36 +47,6 @@ class Snapshot:
     def is_fresh(self, now: datetime) -> bool:
         """Neither too old nor, as can be with a stated clock, of a time that has not come yet."""
         return -CLOCK_SKEW <= self.age(now) <= STALE_AFTER
-
-    def rows(self, stated: Iterable[Mapping[str, str]]) -> list[Row]:
-        """Each candidate with what is known of it, given what its request states by key, user_id and ad_id included."""
-        found: dict[bytes, tuple[int, ...]] = {}
-        rows = []
-        with self._environment.begin() as transaction:
-            for own in stated:
-                ad, user = (self._attributes(transaction, name, own[f"{name}_id"]) for name in CATALOGS)
-                values = {key: key_value(key, own, ad, user) for key in self._keys}
-                rows.append(Row(own, ad, user, self._counts(transaction, values, found)))
-        return rows
-
-    def _counts(
-        self, transaction: lmdb.Transaction, values: Mapping[str, str | None], found: dict[bytes, tuple[int, ...]]
-    ) -> dict[str, float]:
-        """By name; `found` remembers the entities of a request that were looked up already."""
-        counts: dict[str, float] = {}
-        for text, keys, names in self._key_tuples:
-            nothing = (0,) * len(names)
-            key = entity_key(text, [values[each] for each in keys])
-            if key is not None and key not in found:
-                content = transaction.get(key)
-                found[key] = unpacked_counts(bytes(content)) if content else nothing
-            counts.update(zip(names, map(float, nothing if key is None else found[key]), strict=True))
-        return counts
-
-    @staticmethod
-    def _attributes(transaction: lmdb.Transaction, name: str, own_id: str) -> dict[str, str]:
-        content = transaction.get(stored_key(name, own_id))
-        return unpacked_attributes(bytes(content)) if content else {}
 
 
 class SnapshotWatch:

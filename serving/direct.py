@@ -5,16 +5,17 @@ ASGI in between. All else, and what comes while a request before it waits for it
 routes; so a refusal that hangs on headers is made there only.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
-from functools import lru_cache
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from functools import lru_cache, partial
 from http import HTTPStatus
+from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from serving.problems import Response, failed
+from serving.problems import OnceStored, Response, failed
 from serving.requests import is_within
 
-JsonRoute = Callable[[bytes], Awaitable[Response]]
+JsonRoute = Callable[[bytes], Response | OnceStored | Awaitable[Response]]
 """The answer to a POST with this JSON body; raises ProblemError."""
 NOT_PLAIN = frozenset({b"content-encoding", b"expect", b"transfer-encoding", b"upgrade"})
 
@@ -79,20 +80,40 @@ class DirectProtocol(HttpToolsProtocol):
             super().on_message_complete()
             return
         cycle.more_body = False
-        task = self.loop.create_task(self._answer(cycle))
-        self.tasks.add(task)
-        task.add_done_callback(self.tasks.discard)
-
-    async def _answer(self, cycle: DirectCycle) -> None:
-        """A stop that does not wait for the disk any longer hangs up: nobody can say then whether it is stored."""
         body = b"".join(cycle.parts)
         cycle.parts.clear()  # uvicorn holds on to the cycle until the connection's next
         try:
-            response = await cycle.route(body)
+            answer = cycle.route(body)
+            if isinstance(answer, OnceStored):
+                self.app.log.submit(answer.rows, partial(self._give_stored, cycle, answer))
+            else:
+                self._begin(self._give_awaited(cycle, answer))
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is answered
+            self._begin(self._give_awaited(cycle, failed(error)))
+
+    def _begin(self, giving: Coroutine[Any, Any, None]) -> None:
+        task = self.loop.create_task(giving)
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+
+    def _give_stored(self, cycle: DirectCycle, answer: OnceStored, error: Exception | None) -> None:
+        response = answer.response if error is None else answer.refused(error)
+        if self.flow.write_paused:
+            self._begin(self._give_awaited(cycle, response))
+        else:
+            self._give(cycle, response)
+
+    async def _give_awaited(self, cycle: DirectCycle, answer: Response | Awaitable[Response]) -> None:
+        """A stop that does not wait for the disk any longer hangs up: nobody can say then whether it is stored."""
+        try:
+            response = answer if isinstance(answer, Response) else await answer
         except Exception as error:  # noqa: BLE001 - whatever it is, it is answered
             response = failed(error)
         if self.flow.write_paused and not cycle.disconnected:
             await self.flow.drain()
+        self._give(cycle, response)
+
+    def _give(self, cycle: DirectCycle, response: Response) -> None:
         if cycle.disconnected or self.transport.is_closing():
             return
         cycle.keep_alive = cycle.keep_alive and not response.hangs_up

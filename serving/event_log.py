@@ -4,21 +4,21 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from data_contracts.group_commit import GroupCommit
+from data_contracts.group_commit import GroupCommit, QueueFullError
 from data_contracts.landing import EncodedRows, LandingWriter
 from data_contracts.settings import Settings
 
 PRODUCER = "serving"
 
-Settled = Callable[[bool], None]
+Settled = Callable[[Exception | None], None]
+"""Is told how a write ended: None is well."""
 
 
 class Waiting(NamedTuple):
-    """Whom to tell how a write ended: first `settled`, which outlives a request that was given up, then the future."""
+    """Whom to tell, and in which event loop."""
 
     loop: asyncio.AbstractEventLoop
-    stored: "asyncio.Future[None]"
-    settled: Settled | None
+    settled: Settled
 
 
 class EventLog:
@@ -45,27 +45,39 @@ class EventLog:
         """Writes what is waiting and seals the open segment."""
         self._commit.stop(timeout)
 
-    def store(self, batches: Sequence[EncodedRows], settled: Settled | None = None) -> "asyncio.Future[None]":
-        """Done once all of `batches` are on disk; its OSError says that none of them counts as stored. Raises
-        QueueFullError at once. `settled` is called with the outcome in the event loop, before anyone who waits."""
+    def submit(self, batches: Sequence[EncodedRows], settled: Settled) -> None:
+        """`settled` is called in the running event loop, after this has returned: once all of `batches` are on disk, or
+        with the error for which none of them counts as stored."""
         loop = asyncio.get_running_loop()
-        stored = loop.create_future()
-        self._commit.submit(batches, Waiting(loop, stored, settled))
-        return stored
+        try:
+            self._commit.submit(batches, Waiting(loop, settled))
+        except QueueFullError as error:
+            loop.call_soon(settled, error)
+
+    async def store(self, batches: Sequence[EncodedRows], settled: Settled | None = None) -> None:
+        """Returns once all of `batches` are on disk; OSError when none of them counts as stored. `settled` is told
+        first, also where the request was given up meanwhile."""
+        stored = asyncio.get_running_loop().create_future()
+
+        def tell(error: Exception | None) -> None:
+            if settled is not None:
+                settled(error)
+            if stored.done():
+                return
+            if error is None:
+                stored.set_result(None)
+            else:
+                stored.set_exception(error)
+
+        self.submit(batches, tell)
+        await stored
 
 
 def _tell(group: Sequence[Waiting], error: Exception | None) -> None:
     for loop in {waiting.loop for waiting in group}:
-        loop.call_soon_threadsafe(_settle, [waiting for waiting in group if waiting.loop is loop], error)
+        loop.call_soon_threadsafe(_settle, [waiting.settled for waiting in group if waiting.loop is loop], error)
 
 
-def _settle(group: Sequence[Waiting], error: Exception | None) -> None:
-    for waiting in group:
-        if waiting.settled is not None:
-            waiting.settled(error is None)
-        if waiting.stored.done():
-            continue
-        if error is None:
-            waiting.stored.set_result(None)
-        else:
-            waiting.stored.set_exception(error)
+def _settle(group: Sequence[Settled], error: Exception | None) -> None:
+    for settled in group:
+        settled(error)

@@ -5,20 +5,22 @@ before.
 """
 
 import logging
+import math
 import shutil
 import time
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from data_contracts.keys import key_name
+import numpy as np
+
 from data_contracts.settings import Settings
 
 if TYPE_CHECKING:
     from data_contracts.model_versions import RegisteredVersion
-    from serving.kernel_model import ProbabilityModel
+    from serving.kernel_model import Inputs, RowModel
 
 LOGGER = logging.getLogger(__name__)
 LONGEST_PAUSE_SECONDS = 60.0
@@ -36,26 +38,25 @@ class UnusableModelError(Exception):
 class Champion:
     """One loaded version. `invocations` is MLflow's own scoring application on the very same model."""
 
-    def __init__(
-        self, registered: "RegisteredVersion", model: "ProbabilityModel", invocations: AsgiApplication
-    ) -> None:
+    def __init__(self, registered: "RegisteredVersion", model: "RowModel", invocations: AsgiApplication) -> None:
         self.registered, self.invocations = registered, invocations
         self.version, self.feature_set_hash = registered.version, model.feature_set.hash
+        self.input_names = model.feature_set.input_names
         self.count_names = tuple(count.name for count in model.feature_set.counts)
-        self.numbers = {key_name(key): key for key in model.feature_set.numbers}
+        self.numbers = model.feature_set.numbers
         self.since = datetime.now(UTC)
         self.failures, self.last_failure = 0, ""
         self._model = model
 
-    def probabilities(self, rows: Sequence[Mapping[str, float]]) -> list[float] | None:
-        """Probability of each row, or None (and a failure counted) when any of them is none."""
+    def probabilities(self, inputs: "Inputs") -> list[float] | None:
+        """Probability of each row of `inputs` (rows, input_names), or None (and a failure counted) when any is none."""
         try:
-            found = [float(probability) for probability in self._model.probabilities(rows)]
+            found = [float(probability) for probability in self._model.scored(inputs)]
         except Exception as error:  # noqa: BLE001 - a model is foreign code; whatever it raises, the prior answers
             self._count_failure(f"{type(error).__name__} while scoring")
             return None
-        if len(found) != len(rows):
-            self._count_failure(f"{len(found)} probabilities for {len(rows)} rows")
+        if len(found) != len(inputs):
+            self._count_failure(f"{len(found)} probabilities for {len(inputs)} rows")
             return None
         if not all(0 <= probability <= 1 for probability in found):
             self._count_failure("a score that is no probability")
@@ -69,11 +70,9 @@ class Champion:
 
     def prove(self) -> None:
         """Scores an ad never seen and one seen often, which also warms the model; raises UnusableModelError."""
-        rows = [
-            {"position": 1.0, "timestamp": self.since.timestamp()} | dict.fromkeys(self.count_names, count)
-            for count in (0.0, 1000.0)
-        ]
-        if self.probabilities(rows) is None:
+        numbers = [math.nan] * len(self.numbers)
+        rows = [[1.0, self.since.timestamp(), *numbers, *([count] * len(self.count_names))] for count in (0.0, 1000.0)]
+        if self.probabilities(np.array(rows)) is None:
             raise UnusableModelError(self.last_failure)
 
 

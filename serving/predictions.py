@@ -1,17 +1,21 @@
-"""A scored request as what goes out and what is kept: the answer and its model_predictions records, of one making."""
+"""A scored request as what goes out and what is kept: the answer and its record, of one making."""
 
-import uuid
+import os
+from collections.abc import Sequence
 from datetime import datetime
+from functools import lru_cache
 
 import msgspec
 
 from data_contracts.landed_tables import EXPERIMENT, MODEL_PREDICTIONS, VARIANT
-from data_contracts.landing import EncodedRows, canonical_row, instant_text
+from data_contracts.landing import EncodedRows, instant_text
 from serving.requests import PredictRequest
 from serving.scoring import Scores
 
+ENCODER = msgspec.json.Encoder()
 
-class Prediction(msgspec.Struct, frozen=True):
+
+class Prediction(msgspec.Struct, frozen=True, gc=False):
     """The score of one ad; an impression of it must carry `impression_id`."""
 
     ad_id: str
@@ -21,58 +25,120 @@ class Prediction(msgspec.Struct, frozen=True):
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """The answer to a slate. The single form holds the same, with the one prediction's fields in place of the list."""
+    """The answer to a slate."""
 
     request_id: str
     model_version: str
     source: str
     counts_as_of: str
     variant: str
-    predictions: list[Prediction]
+    predictions: Sequence[Prediction]
+
+
+class SingleAnswer(msgspec.Struct, frozen=True, gc=False):
+    """The answer to a request for one ad: that to a slate, with the prediction's fields in place of the list."""
+
+    request_id: str
+    model_version: str
+    source: str
+    counts_as_of: str
+    variant: str
+    ad_id: str
+    probability: float
+    prediction_id: str
+    impression_id: str
+
+
+class SlateAd(msgspec.Struct, frozen=True, gc=False):
+    """What a record tells of one ad. `inputs` are in the order of the record's input_names, null for a number that was
+    not there. As in every landed row, the fields are sorted by name."""
+
+    ad_id: str
+    impression_id: str
+    inputs: Sequence[float]
+    position: int
+    prediction_id: str
+    probability: float
+
+
+class SlateRecord(msgspec.Struct, frozen=True):
+    """The one landed row of a request, of which spark_jobs.slates makes a row of model_predictions an ad."""
+
+    counts_as_of: str
+    experiment: str
+    feature_set_hash: str
+    input_names: msgspec.Raw
+    model_version: str
+    predicted_at: str
+    request_id: str
+    slate: Sequence[SlateAd]
+    source: str
+    user_id: str
+    variant: str
 
 
 def answer(request: PredictRequest, scores: Scores) -> Answer:
     """Mints the ids."""
+    request_id, *ids = minted_ids(1 + 2 * len(request.candidates))
+    halfway = len(request.candidates)
     predictions = [
-        Prediction(candidate.ad_id, probability, str(uuid.uuid4()), str(uuid.uuid4()))
-        for candidate, probability in zip(request.candidates, scores.probabilities, strict=True)
+        Prediction(candidate.ad_id, probability, prediction_id, impression_id)
+        for candidate, probability, prediction_id, impression_id in zip(
+            request.candidates, scores.probabilities, ids[:halfway], ids[halfway:], strict=True
+        )
     ]
-    return Answer(
-        str(uuid.uuid4()),
-        scores.model_version,
-        scores.source,
-        instant_text(scores.counts_as_of),
-        str(VARIANT.default),
-        predictions,
-    )
+    counts_as_of = _instant(scores.counts_as_of)
+    return Answer(request_id, scores.model_version, scores.source, counts_as_of, str(VARIANT.default), predictions)
 
 
 def answer_body(given: Answer, is_slate: bool) -> bytes:
     """JSON; a probability reads back bit for bit."""
     if is_slate:
-        return msgspec.json.encode(given)
-    fields = msgspec.structs.asdict(given)
-    (prediction,) = fields.pop("predictions")
-    return msgspec.json.encode(fields | msgspec.structs.asdict(prediction))
+        return ENCODER.encode(given)
+    (one,) = given.predictions
+    shared = given.request_id, given.model_version, given.source, given.counts_as_of, given.variant
+    return ENCODER.encode(SingleAnswer(*shared, one.ad_id, one.probability, one.prediction_id, one.impression_id))
 
 
-def records(request: PredictRequest, scores: Scores, given: Answer, now: datetime) -> EncodedRows:
-    """One model_predictions row an ad, with the inputs as used. Raises ValueError on a number that is not finite."""
-    shared = {
-        "request_id": given.request_id,
-        "user_id": scores.user,
-        "experiment": EXPERIMENT.default,
-        "variant": given.variant,
-        "model_version": given.model_version,
-        "predicted_at": instant_text(now),
-        "source": given.source,
-        "counts_as_of": given.counts_as_of,
-        "feature_set_hash": scores.feature_set_hash,
-    }
-    rows = [
-        canonical_row(
-            {**shared, **msgspec.structs.asdict(prediction), "position": candidate.position, "features": inputs}
-        )
-        for candidate, prediction, inputs in zip(request.candidates, given.predictions, scores.inputs, strict=True)
+def record(request: PredictRequest, scores: Scores, given: Answer, now: datetime) -> EncodedRows:
+    """The request's landed row, with the inputs as used."""
+    slate = [
+        SlateAd(each.ad_id, each.impression_id, inputs, candidate.position, each.prediction_id, each.probability)
+        for candidate, each, inputs in zip(request.candidates, given.predictions, scores.inputs, strict=True)
     ]
-    return EncodedRows(MODEL_PREDICTIONS.name, now, rows)
+    row = SlateRecord(
+        given.counts_as_of,
+        str(EXPERIMENT.default),
+        scores.feature_set_hash,
+        _input_names(scores.input_names),
+        given.model_version,
+        instant_text(now),
+        given.request_id,
+        slate,
+        given.source,
+        scores.user,
+        given.variant,
+    )
+    return EncodedRows(MODEL_PREDICTIONS.name, now, [ENCODER.encode(row)])
+
+
+@lru_cache(maxsize=64)
+def _input_names(names: tuple[str, ...]) -> msgspec.Raw:
+    return msgspec.Raw(msgspec.json.encode(names))
+
+
+_instant = lru_cache(maxsize=64)(instant_text)
+
+
+def minted_ids(count: int) -> list[str]:
+    """UUIDs of version 8 (RFC 9562, section 5.8), up to 65,536 at once: they share 106 random bits and end in their
+    number, since bits of its own for each ad of a slate would take longer than its score."""
+    bits = os.urandom(14).hex()
+    variant = "89ab"[int(bits[15], 16) & 3]
+    start = f"{bits[:8]}-{bits[8:12]}-8{bits[12:15]}-{variant}{bits[16:19]}-{bits[19:27]}"
+    return [start + number for number in _numbers(count)]
+
+
+@lru_cache(maxsize=2048)
+def _numbers(count: int) -> tuple[str, ...]:
+    return tuple(f"{number:04x}" for number in range(count))

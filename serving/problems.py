@@ -1,12 +1,14 @@
 """What an answer is, and how a refusal is told: `application/problem+json` (RFC 9457) that never repeats a value."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
 import msgspec
+
+from data_contracts.landing import EncodedRows
 
 LOGGER = logging.getLogger(__name__)
 RETRY_AFTER = {"retry-after": "1"}
@@ -31,6 +33,15 @@ class Response:
         headers += [(name.encode(), value.encode()) for name, value in (self.headers or {}).items()]
         start = {"type": "http.response.start", "status": self.status, "headers": headers}
         return start, {"type": "http.response.body", "body": self.body}
+
+
+@dataclass(slots=True)
+class OnceStored:
+    """An answer that is given once `rows` are on disk; where they could not be stored, what `refused` makes of why."""
+
+    rows: Sequence[EncodedRows]
+    response: Response
+    refused: Callable[[Exception], Response]
 
 
 def json_response(content: Any, status: int = 200) -> Response:

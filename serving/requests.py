@@ -45,18 +45,22 @@ class PredictBody(msgspec.Struct, forbid_unknown_fields=True):
     features: FeatureMap = {}
 
 
+Features = Mapping[str, str | int | float | bool]
+
+
 class Candidate(msgspec.Struct, frozen=True):
-    """An ad to score in its context; `position` is the slot, 1 is the best."""
+    """An ad to score; `position` is the slot, 1 is the best. Its own `features` go over the request's."""
 
     ad_id: str
     position: int
-    features: Mapping[str, str | int | float | bool]
+    features: Features = {}
 
 
 class PredictRequest(msgspec.Struct, frozen=True):
     """A request that may be scored. `user_id` is raw: it goes to data_contracts.pseudonym and nowhere else."""
 
     user_id: str
+    features: Features
     candidates: Sequence[Candidate]
     is_slate: bool
 
@@ -96,22 +100,19 @@ def parsed(body: bytes, default_position: int, slate_limit: int) -> PredictReque
         refuse_nul(msgspec.json.decode(body), "")
     if (decoded.ads is msgspec.UNSET) == (decoded.ad_id is msgspec.UNSET):
         raise invalid("ad_id", "missing" if decoded.ads is msgspec.UNSET else "give_ad_id_or_ads_not_both")
+    features = decoded.features
+    position = _position(features, "features", default_position)
     if decoded.ads is msgspec.UNSET:
-        position = _position(decoded.features, "features", default_position)
-        candidates = [Candidate(str(decoded.ad_id), position, decoded.features)]
-        return PredictRequest(decoded.user_id, candidates, is_slate=False)
+        return PredictRequest(decoded.user_id, features, [Candidate(str(decoded.ad_id), position)], is_slate=False)
     if len(decoded.ads) > slate_limit:
         raise invalid("ads", "too_many")
-    request_position = _position(decoded.features, "features", default_position)
     candidates = [
-        Candidate(
-            ad.ad_id,
-            _position(ad.features, f"ads[{number}].features", request_position),
-            {**decoded.features, **ad.features},
-        )
+        Candidate(ad.ad_id, _position(ad.features, f"ads[{number}].features", position), ad.features)
+        if ad.features
+        else Candidate(ad.ad_id, position)
         for number, ad in enumerate(decoded.ads)
     ]
-    return PredictRequest(decoded.user_id, candidates, is_slate=True)
+    return PredictRequest(decoded.user_id, features, candidates, is_slate=True)
 
 
 FEATURE_TEXTS: Mapping[type, Callable[[Any], str]] = {

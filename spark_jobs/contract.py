@@ -7,9 +7,10 @@ from pyspark.sql import Column as SparkColumn
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from data_contracts.landed_tables import CLOCK_SKEW, IS_CLOCK_SKEWED
+from data_contracts.landed_tables import CLOCK_SKEW, IS_CLOCK_SKEWED, MODEL_PREDICTIONS
 from data_contracts.render import limits
 from data_contracts.schema import Column, Table
+from spark_jobs.slates import with_stated_ads
 
 STATED = "stated"
 """Struct of the columns as the row states them: text, or a map."""
@@ -17,10 +18,14 @@ STATED = "stated"
 
 def with_contract_columns(events: DataFrame, table: Table) -> DataFrame:
     """`events` (raw_events rows meant for `table`) with the contract's typed columns and `reason`, which is null for a
-    row that keeps the contract and else names each column and what is wrong with it, never a value."""
+    row that keeps the contract and else names each column and what is wrong with it, never a value. Of a row that holds a
+    slate there is one an ad (spark_jobs.slates)."""
     own = table.event_columns
     schema = ", ".join(f"`{column.name}` {_landed_type(column)}" for column in own)
-    stated = events.withColumn(STATED, F.from_json("row", schema))
+    if table == MODEL_PREDICTIONS:
+        stated = with_stated_ads(events, table, schema, STATED)
+    else:
+        stated = events.withColumn(STATED, F.from_json("row", schema))
     typed = stated.withColumns({column.name: F.expr(f"try_cast({_stated(column)} AS {column.type})") for column in own})
     # What is wrong is put into words only where something is: that costs more than all the rest.
     is_kept = reduce(and_, [F.expr(rule) for column in own for rule, _ in _rules(column)])

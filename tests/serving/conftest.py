@@ -19,7 +19,6 @@ import lmdb
 import pytest
 import uvicorn
 
-from data_contracts.landing import parsed_line
 from data_contracts.settings import Settings, load
 from data_contracts.snapshot import (
     META_KEY,
@@ -33,6 +32,7 @@ from data_contracts.snapshot import (
 )
 from serving.__main__ import server_config
 from serving.application import Application
+from tests.serving.landed import landed_rows
 
 HERE = Path(__file__).parent
 NOON = 1575115200  # 2019-11-30T12:00:00Z
@@ -201,12 +201,6 @@ class Served:
     def logged(self) -> list[dict[str, Any]]:
         """The rows of all prediction records on disk, in segments open or sealed."""
         return landed_rows(self.settings.landing)
-
-
-def landed_rows(landing: Path) -> list[dict[str, Any]]:
-    segments = sorted([*landing.glob("*/*.jsonl"), *landing.glob("*/*.open")])
-    lines = [line for segment in segments for line in segment.read_bytes().splitlines(keepends=True)]
-    return [parsed_line(line)["row"] for line in lines]
 
 
 @pytest.fixture

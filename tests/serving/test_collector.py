@@ -7,11 +7,13 @@ import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
 
 from data_contracts.landing import parsed_line
+from data_contracts.pseudonym import load_key, pseudonym
 from data_contracts.settings import Settings
 from serving.collector import TableCollector, collectors
 from serving.event_log import EventLog
@@ -27,7 +29,7 @@ async def collecting(settings: Settings, path: str = "/event/click") -> AsyncIte
     log = EventLog(settings)
     log.start()
     try:
-        yield collectors(settings, log)[path]
+        yield collectors(settings, log, partial(pseudonym, load_key(settings.pseudonym_key)))[path]
     finally:
         await asyncio.to_thread(log.stop, 10.0)
 

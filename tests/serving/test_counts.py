@@ -1,4 +1,3 @@
-import math
 import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -14,30 +13,15 @@ NOON = 1575115200
 AT_NOON = datetime(2019, 11, 30, 12, tzinfo=UTC)
 
 
-def ad_counts(snapshot: Snapshot, ad_id: str) -> dict[str, float]:
-    (row,) = snapshot.rows([{"ad_id": ad_id, "user_id": "u"}])
-    return {name: count for name, count in row.counts.items() if count}
+def ad_counts(snapshot: Snapshot, ad_id: str) -> dict[str, int]:
+    lookup = snapshot.lookup
+    (row,) = lookup.counts([lookup.ad(ad_id, {})], [1], {"user_id": "u"}, {}).tolist()
+    return {name: count for name, count in zip(lookup.names, row, strict=True) if count}
 
 
 @pytest.fixture
 def watch(settings: Settings) -> SnapshotWatch:
     return SnapshotWatch(settings.snapshots)
-
-
-def test_an_entity_never_seen_counts_0_by_every_name(publish: Callable[..., Path]) -> None:
-    (row,) = Snapshot(publish()).rows([{"ad_id": "never seen", "user_id": "never seen"}])
-    assert row.counts == {
-        "ad_impressions_7d": 0.0,
-        "ad_clicks_7d": 0.0,
-        "ad_device_type_impressions_7d": 0.0,
-        "ad_device_type_clicks_7d": 0.0,
-        "user_impressions_7d": 0.0,
-        "user_clicks_7d": 0.0,
-    }
-
-
-def test_an_entity_longer_than_any_key_can_be_counts_0(publish: Callable[..., Path]) -> None:
-    assert ad_counts(Snapshot(publish()), "x" * 600) == {}
 
 
 @pytest.mark.parametrize(
@@ -140,42 +124,3 @@ def test_status_tells_state_and_age(watch: SnapshotWatch, publish: Callable[...,
     publish()
     watch.check()
     assert watch.status(now) == {"state": "stale", "as_of": AT_NOON, "age_seconds": 10800.0, "problem": None}
-
-
-LAYOUT = {"all": ["all_clicks_1d"], "features.site|ad.topic": ["site_topic_clicks_1d"], "user_id": ["user_clicks_1d"]}
-SEEN = {("all",): (9,), ("features.site|ad.topic", "news", "cars"): (3,), ("user_id", "u"): (2,)}
-KNOWN = {("ad", "a"): {"ad.topic": "cars", "ad.features.price": "2.5"}, ("user", "u"): {"user.features.age": "40"}}
-
-
-@pytest.mark.parametrize(
-    ("stated", "counts"),
-    [
-        ({"ad_id": "a", "user_id": "u", "features.site": "news"}, (9, 3, 2)),
-        ({"ad_id": "a", "user_id": "u"}, (9, 0, 2)),
-        ({"ad_id": "b", "user_id": "u", "features.site": "news"}, (9, 0, 2)),
-        ({"ad_id": "a", "user_id": "u", "features.site": "news", "consent": "denied"}, (9, 3, 0)),
-    ],
-    ids=["known", "no such context", "an ad nothing is known of", "no consent"],
-)
-def test_what_is_known_of_ads_and_stated_by_the_request_says_what_is_counted(
-    publish: Callable[..., Path], stated: dict[str, str], counts: tuple[int, ...]
-) -> None:
-    snapshot = Snapshot(publish(layout=LAYOUT, entities=SEEN, attributes=KNOWN, prior=()))
-    (row,) = snapshot.rows([stated])
-    assert tuple(row.counts.values()) == counts
-
-
-def test_a_user_who_declared_to_deny_consent_has_no_history(publish: Callable[..., Path]) -> None:
-    known = {("user", "u"): {"user.consent": "denied", "user.features.age": "40"}}
-    (row,) = Snapshot(publish(layout=LAYOUT, entities=SEEN, attributes=known, prior=())).rows(
-        [{"ad_id": "a", "user_id": "u"}]
-    )
-    assert row.counts["user_clicks_1d"] == 0
-    assert math.isnan(row.number("user.features.age"))
-
-
-def test_numbers_come_from_the_request_the_ad_and_the_user(publish: Callable[..., Path]) -> None:
-    snapshot = Snapshot(publish(layout=LAYOUT, entities=SEEN, attributes=KNOWN, prior=()))
-    (row,) = snapshot.rows([{"ad_id": "a", "user_id": "u", "features.bid": "7"}])
-    assert [row.number(key) for key in ("features.bid", "ad.features.price", "user.features.age")] == [7.0, 2.5, 40.0]
-    assert math.isnan(row.number("features.no_such"))

@@ -1,6 +1,7 @@
 """A registered model by the kernel gives what it gives by itself, bit for bit; one that cannot be is left as it is."""
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ import xgboost
 from data_contracts.calibration import Calibration, Isotonic, Platt
 from data_contracts.compiled import Matrix, compiled
 from data_contracts.features import FeatureSet, feature_set_path, load_feature_set
-from serving.kernel_model import KernelModel, with_kernel
+from serving.kernel_model import KernelModel, PlainModel, with_kernel
 from tests.serving.tiny_model import TinyModel
 
 AD_CTR = load_feature_set(feature_set_path("ad_ctr"))
@@ -58,14 +59,35 @@ def test_the_probabilities_are_the_models_own_bit_for_bit(calibration):
     assert problem == ""
     assert quick.feature_set is AD_CTR
     rows = drawn_inputs(300)
-    assert len(set(quick.probabilities(rows))) > 30
-    assert quick.probabilities(rows) == model.probabilities(rows)
-    with pytest.raises(KeyError, match="timestamp"):
-        quick.probabilities([{"position": 1.0}])
+    inputs = np.array([AD_CTR.input_row(row) for row in rows])
+    assert len(set(quick.scored(inputs))) > 30
+    assert quick.scored(inputs) == model.probabilities(rows)
 
 
 def test_what_the_kernel_cannot_walk_scores_as_it_is_and_says_why():
     by_dart = trained(Platt(1.0, 0.0), booster="dart")
-    assert with_kernel(by_dart) == (by_dart, "a booster of kind dart")
+    plain, problem = with_kernel(by_dart)
+    assert isinstance(plain, PlainModel)
+    assert problem == "a booster of kind dart"
+    rows = drawn_inputs(20)
+    assert plain.scored(np.array([AD_CTR.input_row(row) for row in rows])) == by_dart.probabilities(rows)
     foreign = TinyModel()
-    assert with_kernel(foreign) == (foreign, "it does not show its trees")
+    foreign.feature_set = AD_CTR
+    assert with_kernel(foreign)[1] == "it does not show its trees"
+
+
+def test_a_number_that_is_not_there_is_left_out_of_a_row():
+    class Echo:
+        feature_set = replace(AD_CTR, counts=AD_CTR.counts[:1], numbers=("features.bid",))
+
+        def probabilities(self, rows):
+            self.rows = rows
+            return [0.5] * len(rows)
+
+    echo = Echo()
+    PlainModel(echo).scored(np.array([[1.0, 2.0, math.nan, 3.0], [1.0, 2.0, 0.5, 4.0]]))
+    count = AD_CTR.counts[0].name
+    assert echo.rows == [
+        {"position": 1.0, "timestamp": 2.0, count: 3.0},
+        {"position": 1.0, "timestamp": 2.0, "bid": 0.5, count: 4.0},
+    ]

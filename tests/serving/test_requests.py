@@ -118,15 +118,18 @@ def test_the_single_form_is_a_slate_of_one() -> None:
     request = parsed(single('{"device_type": "phone", "age": 7, "is_new": true, "score": -0.5}'), 3, 4)
     (candidate,) = request.candidates
     assert (request.user_id, request.is_slate, candidate.ad_id, candidate.position) == ("u", False, "a", 3)
-    assert candidate.features == {"device_type": "phone", "age": 7, "is_new": True, "score": -0.5}
+    assert request.features == {"device_type": "phone", "age": 7, "is_new": True, "score": -0.5}
+    assert candidate.features == {}
 
 
-def test_features_of_an_ad_go_over_those_of_the_request() -> None:
+def test_an_ad_has_features_of_its_own_and_the_slot_of_the_request_where_it_states_none() -> None:
     body = b"""{"user_id": "u", "features": {"site": "news", "position": 5},
                 "ads": [{"ad_id": "a", "features": {"site": "sport", "position": 2}}, {"ad_id": "b"}]}"""
-    first, second = parsed(body, 3, 4).candidates
+    request = parsed(body, 3, 4)
+    first, second = request.candidates
+    assert request.features["site"] == "news"
     assert (first.ad_id, first.position, first.features["site"]) == ("a", 2, "sport")
-    assert (second.ad_id, second.position, second.features["site"]) == ("b", 5, "news")
+    assert (second.ad_id, second.position, second.features) == ("b", 5, {})
 
 
 def test_of_a_key_given_twice_the_last_value_counts() -> None:
