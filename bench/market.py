@@ -65,8 +65,8 @@ def market(settings: Settings, seed: int, impressions: int, knobs: str = "") -> 
 
 
 def own_registry(settings: Settings) -> MlflowClient:
-    """An MLflow store of its own in `settings.home`, without a server; MLFLOW_TRACKING_URI and MLflow itself name it from
-    here on."""
+    """An MLflow store of its own in `settings.home`, without a server; MLFLOW_TRACKING_URI and MLflow itself name it
+    from here on."""
     uri = f"sqlite:///{settings.home / 'mlflow.db'}"
     os.environ["MLFLOW_TRACKING_URI"] = uri
     mlflow.set_tracking_uri(uri)

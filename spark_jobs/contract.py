@@ -18,8 +18,8 @@ STATED = "stated"
 
 def with_contract_columns(events: DataFrame, table: Table) -> DataFrame:
     """`events` (raw_events rows meant for `table`) with the contract's typed columns and `reason`, which is null for a
-    row that keeps the contract and else names each column and what is wrong with it, never a value. Of a row that holds a
-    slate there is one an ad (spark_jobs.slates)."""
+    row that keeps the contract and else names each column and what is wrong with it, never a value. Of a row that
+    holds a slate there is one an ad (spark_jobs.slates)."""
     own = table.event_columns
     schema = ", ".join(f"`{column.name}` {_landed_type(column)}" for column in own)
     if table == MODEL_PREDICTIONS:

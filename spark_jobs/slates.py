@@ -1,4 +1,5 @@
-"""Landed requests with a slate -> what they state a prediction: serving keeps a record a request, the table a row an ad."""
+"""Landed requests with a slate -> what they state of each prediction: serving keeps a record a request, the table a row
+an ad."""
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
