@@ -33,7 +33,11 @@ class Verdict:
     @classmethod
     def from_json(cls, text: str) -> "Verdict":
         """Raises ValueError on text that is no verdict."""
-        content = json.loads(text)
+        return cls.from_content(json.loads(text))
+
+    @classmethod
+    def from_content(cls, content: Any) -> "Verdict":
+        """From parsed JSON; ValueError when it is no verdict's."""
         if not isinstance(content, dict) or content.get("outcome") not in get_args(Outcome):
             raise ValueError(f"{VERDICT_FILE} states no outcome out of {', '.join(get_args(Outcome))}")
         try:
@@ -68,3 +72,19 @@ class RegisteredVersion:
     def uri(self) -> str:
         """What mlflow.pyfunc.load_model takes."""
         return f"models:/{self.name}/{self.version}"
+
+    def as_json(self) -> str:
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> "RegisteredVersion":
+        """Raises ValueError or TypeError on text that is no version."""
+        content = json.loads(text)
+        verdict = content["verdict"]
+        return cls(
+            **{
+                **content,
+                "verdict": None if verdict is None else Verdict.from_content(verdict),
+                "aliases": tuple(content["aliases"]),
+            }
+        )

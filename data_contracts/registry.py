@@ -20,6 +20,7 @@ __all__ = [
     "ApprovalNeededError",
     "NotPromotableError",
     "RegistryError",
+    "aliases",
     "challenger",
     "champion",
     "champion_version",
@@ -49,10 +50,15 @@ class ApprovalNeededError(NotPromotableError):
     """The version's verdict lets it become champion once a named person approves."""
 
 
-def champion_version(settings: Settings) -> str | None:
-    """Version of the champion alone, in one call: cheap enough to ask every second."""
+def aliases(settings: Settings) -> dict[str, str]:
+    """The version under each alias, in one call: cheap enough to ask every second."""
     with plain_errors():
-        return _aliases(connect(settings), settings.model_name).get(CHAMPION)
+        return _aliases(connect(settings), settings.model_name)
+
+
+def champion_version(settings: Settings) -> str | None:
+    """Version of the champion alone."""
+    return aliases(settings).get(CHAMPION)
 
 
 def champion(settings: Settings) -> RegisteredVersion | None:
@@ -145,8 +151,8 @@ def roll_back(settings: Settings, reason: str) -> tuple[str, str]:
     nothing to go back to."""
     with plain_errors():
         client, name = connect(settings), settings.model_name
-        aliases = _aliases(client, name)
-        champion, previous = aliases.get(CHAMPION), aliases.get(PREVIOUS)
+        given = _aliases(client, name)
+        champion, previous = given.get(CHAMPION), given.get(PREVIOUS)
         if champion is None or previous is None:
             raise RegistryError(f"{name} has no champion before this one to go back to")
         if champion == previous:
@@ -200,8 +206,8 @@ def _under_alias(settings: Settings, alias: str) -> RegisteredVersion | None:
 
 def _aliases(client: MlflowClient, name: str) -> dict[str, str]:
     try:
-        aliases = client.get_registered_model(name).aliases
-        return {alias: str(version) for alias, version in aliases.items()}  # SQL stores give numbers, servers text
+        given = client.get_registered_model(name).aliases
+        return {alias: str(version) for alias, version in given.items()}  # SQL stores give numbers, servers text
     except MlflowException as error:
         if error.error_code == "RESOURCE_DOES_NOT_EXIST":
             return {}

@@ -35,7 +35,7 @@ __all__ = [
     "VALIDATION_RESULTS",
 ]
 
-CONTRACT_VERSION = "2"
+CONTRACT_VERSION = "3"
 
 RAW_EVENTS = Table(
     "raw_events",

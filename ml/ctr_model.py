@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from data_contracts.calibration import Calibration, calibration_from
 from data_contracts.compiled import Matrix, compiled
 from data_contracts.features import REQUEST_FIELDS, FeatureSet, load_feature_set
+from data_contracts.prior import Prior
 
 
 class CtrModel(PythonModel):
@@ -31,12 +32,16 @@ class CtrModel(PythonModel):
     features: Matrix
     calibration: Calibration
     booster: xgboost.Booster
+    prior: Prior | None
 
     def load_context(self, context: PythonModelContext) -> None:
-        """Artifacts: `booster` (XGBoost UBJ, the best iteration's trees only), `calibration` (JSON), `feature_set`."""
+        """Artifacts: `booster` (XGBoost UBJ, the best iteration's trees only), `calibration` (JSON), `feature_set`, and
+        `prior` (JSON), which is for whoever serves it: versions of before have none."""
         self.feature_set = load_feature_set(Path(context.artifacts["feature_set"]))
         self.features = compiled(self.feature_set)
         self.calibration = calibration_from(json.loads(Path(context.artifacts["calibration"]).read_text()))
+        prior = context.artifacts.get("prior")
+        self.prior = Prior.from_json(Path(prior).read_text()) if prior else None
         # One thread: a request is a slate of few rows, and waking a pool costs more than scoring them.
         self.booster = xgboost.Booster({"nthread": 1}, model_file=context.artifacts["booster"])
 

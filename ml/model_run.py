@@ -18,6 +18,7 @@ from mlflow.types import ColSpec, DataType, Schema, TensorSpec
 
 from data_contracts.calibration import Calibration
 from data_contracts.features import REQUEST_FIELDS, FeatureSet
+from data_contracts.prior import PRIOR_FILE, Prior
 from ml.calibration_choice import Candidate
 
 MODEL_CODE = Path(__file__).with_name("ctr_model.py")
@@ -29,12 +30,14 @@ UNKNOWN_COMMIT = "unknown (not run from a git checkout)"
 
 @dataclass(frozen=True)
 class FittedModel:
-    """What scores: the feature definitions, the trees and the calibration; `candidates` is what that was chosen by."""
+    """What scores: the feature definitions, the trees and the calibration; `candidates` is what that was chosen by, and
+    `prior` answers where the trees cannot."""
 
     feature_set: FeatureSet
     trees: xgboost.Booster
     calibration: Calibration
     candidates: tuple[Candidate, ...] = ()
+    prior: Prior | None = None
 
 
 @contextmanager
@@ -51,14 +54,18 @@ def log_model(model: FittedModel) -> str:
         folder = Path(name)
         model.trees.save_model(folder / BOOSTER_FILE)
         (folder / CALIBRATION_FILE).write_text(json.dumps(model.calibration.as_dict()))
+        artifacts = {
+            "booster": str(folder / BOOSTER_FILE),
+            "calibration": str(folder / CALIBRATION_FILE),
+            "feature_set": str(model.feature_set.path),
+        }
+        if model.prior is not None:
+            artifacts["prior"] = str(folder / PRIOR_FILE)
+            (folder / PRIOR_FILE).write_text(model.prior.as_json())
         logged = mlflow.pyfunc.log_model(
             name="model",
             python_model=str(MODEL_CODE),
-            artifacts={
-                "booster": str(folder / BOOSTER_FILE),
-                "calibration": str(folder / CALIBRATION_FILE),
-                "feature_set": str(model.feature_set.path),
-            },
+            artifacts=artifacts,
             signature=signature(model.feature_set),
             input_example=pd.DataFrame([dict.fromkeys(model.feature_set.input_names, 1.0)]),
             pip_requirements=[f"{package}=={version(package)}" for package in REQUIREMENTS],

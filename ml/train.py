@@ -30,6 +30,7 @@ from ml.fitting import fitted_model
 from ml.join_health import check_join_health
 from ml.metrics import Floats, metrics
 from ml.model_run import FittedModel, git_commit, log_model, model_run, register
+from ml.prior import prior_of
 from ml.reports import log_calibration, log_importance, log_metrics, log_reliability, log_table, log_trials
 from ml.search import Trial, searched
 from ml.slice_metrics import check_slice_columns, metrics_by_slice, slice_values
@@ -66,7 +67,8 @@ def train(settings: Settings, as_of: datetime, trials: int = 0, trial_seconds: f
             f"version {found.version} of {settings.model_name} was trained from these very rows, settings and code "
             f"before; it is the challenger"
         )
-    model = fitted_model(given.training_set, given.rows, given.feature_set, training)
+    fitted = fitted_model(given.training_set, given.rows, given.feature_set, training)
+    model = replace(fitted, prior=prior_of(settings, given.versions, given.training_set_id))
     scores = probabilities(
         model.calibration, margins(model.trees, given.training_set.features, given.feature_set.base_place)
     )

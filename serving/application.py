@@ -26,7 +26,8 @@ from serving.collector import collectors
 from serving.counts import SnapshotWatch
 from serving.direct import JsonRoute
 from serving.event_log import EventLog
-from serving.models import ChampionWatch, Message, Receive, Send
+from serving.loaded_model import Message, Receive, Send
+from serving.models import ModelWatch
 from serving.predictions import answer, answer_body, record
 from serving.problems import OnceStored, ProblemError, Response, failed, json_response, unavailable
 from serving.requests import check_content_type, is_within, parsed
@@ -50,15 +51,15 @@ class Application:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self.body_limit_bytes = settings.serving.body_limit_bytes
-        self.champions = ChampionWatch(settings)
+        self.models = ModelWatch(settings)
         self.snapshots = SnapshotWatch(settings.snapshots)
         self.log = EventLog(settings)
         pseudonym_of = lru_cache(REMEMBERED_PSEUDONYMS)(partial(pseudonym, load_key(settings.pseudonym_key)))
-        self._scoring = Scoring(settings, self.champions, self.snapshots, pseudonym_of)
+        self._scoring = Scoring(settings, self.models, self.snapshots, pseudonym_of)
         every = settings.serving.champion_poll_seconds
         self._watches = (
             Repeated("snapshot-watch", every, self.snapshots.check),
-            Repeated("champion-watch", every, self.champions.check),
+            Repeated("model-watch", every, self.models.check),
         )
         collected = {
             path: collector.collect for path, collector in collectors(settings, self.log, pseudonym_of).items()
@@ -76,13 +77,13 @@ class Application:
             return
         try:
             handler = self._handler(scope["path"], scope["method"])
-            champion = self.champions.current
+            champion = self.models.current
             if handler is None and champion is not None:
                 _check_any_content_type(scope)
                 await champion.invocations(scope, receive, send)
                 return
             if handler is None:
-                raise unavailable("no_model", self.champions.problem)
+                raise unavailable("no_model", self.models.problem)
             response = await handler(scope, receive)
         except DisconnectedError:
             return
@@ -129,10 +130,10 @@ class Application:
         return answer.response
 
     async def _active_model(self, scope: Message, receive: Receive) -> Response:
-        return json_response(active_model(self._settings, self.champions))
+        return json_response(active_model(self._settings, self.models))
 
     async def _health(self, scope: Message, receive: Receive) -> Response:
-        return json_response(health(self._settings, self.champions, self.snapshots, self.log))
+        return json_response(health(self._settings, self.models, self.snapshots, self.log))
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         while True:
@@ -145,6 +146,7 @@ class Application:
                 self.log.stop(STOP_SECONDS)
                 for watch in self._watches:
                     watch.stop(STOP_SECONDS / 10)
+                self.snapshots.close()
             await send({"type": f"{message['type']}.complete"})
             if message["type"] == "lifespan.shutdown":
                 return

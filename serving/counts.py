@@ -40,6 +40,10 @@ class Snapshot:
         self.names = frozenset(self.lookup.names)
         self.as_of = datetime.fromtimestamp(self.meta.as_of, UTC)
 
+    def close(self) -> None:
+        """Nothing can be looked up any more."""
+        self._environment.close()
+
     def age(self, now: datetime) -> float:
         """Seconds from as_of to `now`."""
         return now.timestamp() - self.meta.as_of
@@ -77,6 +81,12 @@ class SnapshotWatch:
         self.current = Snapshot(path)
         self._seen, self.problem = identity, ""
         LOGGER.info("counts as of %s", self.current.as_of.isoformat())
+
+    def close(self) -> None:
+        """Lets go of the snapshot in use: LMDB opens a file once a process."""
+        if self.current is not None:
+            self.current.close()
+            self.current = None
 
     def _report(self, problem: str) -> None:
         if problem != self.problem:

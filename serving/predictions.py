@@ -30,7 +30,7 @@ class Answer(msgspec.Struct, frozen=True):
     request_id: str
     model_version: str
     source: str
-    counts_as_of: str
+    counts_as_of: str | None
     variant: str
     predictions: Sequence[Prediction]
 
@@ -41,7 +41,7 @@ class SingleAnswer(msgspec.Struct, frozen=True, gc=False):
     request_id: str
     model_version: str
     source: str
-    counts_as_of: str
+    counts_as_of: str | None
     variant: str
     ad_id: str
     probability: float
@@ -64,7 +64,7 @@ class SlateAd(msgspec.Struct, frozen=True, gc=False):
 class SlateRecord(msgspec.Struct, frozen=True):
     """The one landed row of a request, of which spark_jobs.slates makes a row of model_predictions an ad."""
 
-    counts_as_of: str
+    counts_as_of: str | None
     experiment: str
     feature_set_hash: str
     input_names: msgspec.Raw
@@ -87,7 +87,7 @@ def answer(request: PredictRequest, scores: Scores) -> Answer:
             request.candidates, scores.probabilities, ids[:halfway], ids[halfway:], strict=True
         )
     ]
-    counts_as_of = _instant(scores.counts_as_of)
+    counts_as_of = None if scores.counts_as_of is None else _instant(scores.counts_as_of)
     return Answer(request_id, scores.model_version, scores.source, counts_as_of, str(VARIANT.default), predictions)
 
 

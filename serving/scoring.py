@@ -1,13 +1,12 @@
 """The ladder: what answers a request, and with which probabilities.
 
-Champion with fresh counts ("model"), champion with counts past two cadences ("stale_counts"), the smoothed CTR of the
-counts alone ("prior": no champion, or one that cannot answer). Without any snapshot nothing can answer honestly, since
-a count that is not known is not a count of 0: 503. A request is answered by one rung, one version and one snapshot.
+"model": the champion with fresh counts. "stale_counts": the champion with counts past two cadences. "previous_model":
+the version before it, where the champion gives no probability. "prior": the smoothed CTR of the counts alone, and
+without any counts that of the model's bundle, since a count that is not known is not a count of 0. With neither: 503.
+A request is answered by one rung, one version and one snapshot.
 """
 
-import logging
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
@@ -15,14 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data_contracts.keys import COLUMNS, CONTEXT, USER, key_values, number
+from data_contracts.prior import prior_ctr, smoothed_ctr
 from data_contracts.settings import Settings
 from serving.counts import Snapshot, SnapshotWatch
+from serving.loaded_model import LoadedModel, Places
 from serving.lookup import AD_ID, POSITION, Ad, Attributes, Counts, LookUp
-from serving.models import Champion, ChampionWatch
+from serving.models import InUse, ModelWatch
 from serving.problems import unavailable
 from serving.requests import Candidate, Features, PredictRequest, feature_text
-
-LOGGER = logging.getLogger(__name__)
 
 NO_VERSION = NO_HASH = "none"
 OF_TABLE = frozenset(COLUMNS)
@@ -38,7 +37,7 @@ class Scores(NamedTuple):
     source: str
     model_version: str
     feature_set_hash: str
-    counts_as_of: datetime
+    counts_as_of: datetime | None
     user: str
     probabilities: Sequence[float]
     input_names: tuple[str, ...]
@@ -60,62 +59,63 @@ class CountedAds(NamedTuple):
     counts: Counts
 
 
-@dataclass(frozen=True)
-class Plan:
-    """Where the counts of one champion stand in the rows of one snapshot."""
-
-    champion: Champion
-    snapshot: Snapshot
-    places: NDArray[np.intp]
-
-
 class Scoring:
     """Scores requests with whatever champion and snapshot are current when it is asked. For one thread."""
 
     def __init__(
         self,
         settings: Settings,
-        champions: ChampionWatch,
+        models: ModelWatch,
         snapshots: SnapshotWatch,
         pseudonym_of: Callable[[str], str],
     ) -> None:
         self._pseudonym_of = pseudonym_of
         self._prior_strength = settings.serving.prior_strength
-        self._champions, self._snapshots = champions, snapshots
-        self._plan: Plan | None = None
+        self._models, self._snapshots = models, snapshots
 
     def scores(self, request: PredictRequest, now: datetime) -> Scores:
         """Raises ProblemError 503 when nothing can answer."""
-        champion, snapshot = self._champions.current, self._snapshots.current
-        if snapshot is None:
-            raise unavailable("no_counts", self._snapshots.problem)
+        in_use, snapshot = self._models.in_use, self._snapshots.current
         user = self._pseudonym_of(request.user_id)
+        if snapshot is None:
+            return self._without_counts(in_use, request, user)
         counted = counted_ads(snapshot.lookup, request, user)
-        if champion is not None and snapshot.names.issuperset(champion.count_names):
-            fields, counts = self._inputs(champion, snapshot, request, counted, now)
-            probabilities = champion.probabilities(np.concatenate((fields, counts), axis=1))
+        for model in in_use:
+            places = None if model is None else model.places(snapshot.lookup.names)
+            if model is None or places is None:
+                continue
+            fields, counts = _inputs(model, places, request, counted, now)
+            probabilities = model.probabilities(np.concatenate((fields, counts), axis=1))
             if probabilities is not None:
                 source = "model" if snapshot.is_fresh(now) else "stale_counts"
-                of_model = champion.version, champion.feature_set_hash, snapshot.as_of
-                return Scores(source, *of_model, user, probabilities, champion.input_names, _rows(fields, counts))
+                source = source if model is in_use.champion else "previous_model"
+                of_model = model.version, model.feature_set_hash, snapshot.as_of
+                return Scores(source, *of_model, user, probabilities, model.input_names, _rows(fields, counts))
         names, inputs = _prior_inputs(snapshot, counted, self._prior_strength)
         probabilities = [_prior_ctr(*row) for row in inputs]
         return Scores("prior", NO_VERSION, NO_HASH, snapshot.as_of, user, probabilities, names, inputs)
 
-    def _inputs(
-        self, champion: Champion, snapshot: Snapshot, request: PredictRequest, counted: CountedAds, now: datetime
-    ) -> tuple[Floats, Counts]:
-        """Request fields and numbers, and counts, of each ad: the champion's inputs, in its order."""
-        plan = self._plan
-        if plan is None or plan.champion is not champion or plan.snapshot is not snapshot:
-            places = [snapshot.lookup.names.index(name) for name in champion.count_names]
-            plan = self._plan = Plan(champion, snapshot, np.array(places, np.intp))
-        timestamp = now.timestamp()
-        fields = [[float(candidate.position), timestamp] for candidate in request.candidates]
-        if champion.numbers:
-            for row, numbers in zip(fields, numbers_of(request, counted, champion.numbers), strict=True):
-                row += numbers
-        return np.array(fields), counted.counts.take(plan.places, axis=1)
+    def _without_counts(self, in_use: InUse, request: PredictRequest, user: str) -> Scores:
+        """By the prior of a bundle."""
+        prior = next((model.prior for model in in_use if model is not None and model.prior is not None), None)
+        if prior is None:
+            raise unavailable("no_counts", self._snapshots.problem)
+        inputs = [prior.inputs(candidate.ad_id, self._prior_strength) for candidate in request.candidates]
+        probabilities = [prior_ctr(each) for each in inputs]
+        rows = [list(each.values()) for each in inputs]
+        return Scores("prior", NO_VERSION, NO_HASH, None, user, probabilities, tuple(inputs[0]), rows)
+
+
+def _inputs(
+    model: LoadedModel, places: Places, request: PredictRequest, counted: CountedAds, now: datetime
+) -> tuple[Floats, Counts]:
+    """Request fields and numbers, and counts, of each ad: the model's inputs, in its order."""
+    timestamp = now.timestamp()
+    fields = [[float(candidate.position), timestamp] for candidate in request.candidates]
+    if model.numbers:
+        for row, numbers in zip(fields, numbers_of(request, counted, model.numbers), strict=True):
+            row += numbers
+    return np.array(fields), counted.counts.take(places, axis=1)
 
 
 def counted_ads(lookup: LookUp, request: PredictRequest, user_id: str) -> CountedAds:
@@ -177,7 +177,4 @@ def _prior_inputs(
 def _prior_ctr(
     all_clicks: float, all_impressions: float, strength: float, impressions: float = 0.0, clicks: float = 0.0
 ) -> float:
-    """Posterior mean of the ad's CTR under a Beta prior around the CTR of all ads, which weighs prior_strength
-    impressions."""
-    overall, weight = all_clicks / all_impressions, impressions + strength
-    return (clicks + overall * strength) / weight if weight else overall
+    return smoothed_ctr(clicks, impressions, all_clicks / all_impressions, strength)

@@ -145,7 +145,8 @@ def test_the_version_is_tagged_with_what_it_has_seen(trained: Trained, laborator
 def test_the_same_rows_give_the_same_model_bytes(trained: Trained, laboratory: Laboratory, tmp_path: Path) -> None:
     mlflow.set_tracking_uri(os.environ["MLFLOW_TRACKING_URI"])
     folder = Path(mlflow.artifacts.download_artifacts("models:/ad_ctr/1", dst_path=str(tmp_path))) / "artifacts"
-    assert {path.name for path in folder.iterdir()} == {"model.ubj", "calibration.json", "small_features.py"}
+    files = {"model.ubj", "calibration.json", "prior.json", "small_features.py"}
+    assert {path.name for path in folder.iterdir()} == files
     assert (folder / "model.ubj").read_bytes() == laboratory.model.trees.save_raw("ubj")
     assert json.loads((folder / "calibration.json").read_text()) == laboratory.model.calibration.as_dict()
     assert (folder / "small_features.py").read_bytes() == market.feature_set().path.read_bytes()

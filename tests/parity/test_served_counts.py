@@ -120,7 +120,7 @@ def served(lake_in: Any, landed: Any, folder: Path, events: list[Shown], user: s
     publish_counts.main(lake, AS_OF, Namespace())
     asked = [(ad, device) for ad in (*ADS, "never shown") for device in DEVICES]
     with running(own) as serving:
-        wait_for(lambda: serving.application.champions.current and serving.application.snapshots.current)
+        wait_for(lambda: serving.application.models.current and serving.application.snapshots.current)
         ads = [{"ad_id": ad, "features": {"device_type": device}} for ad, device in asked]
         answer = serving.predict({"user_id": user, "ads": ads})
         assert answer["source"] == "model"

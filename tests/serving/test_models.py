@@ -77,8 +77,8 @@ def test_a_refused_version_is_tried_again_ever_more_rarely(
     served: Any, registry: Any, waiting: Callable[..., Any]
 ) -> None:
     registry.promote(3)
-    first = waiting(lambda: served.application.champions.refused)
-    second = waiting(lambda: (now := served.application.champions.refused).attempts > 1 and now)
+    first = waiting(lambda: served.application.models.refused)
+    second = waiting(lambda: (now := served.application.models.refused).attempts > 1 and now)
     assert (first.attempts, second.attempts) == (1, 2)
     assert second.retry_at - first.retry_at > 0.19
 
@@ -122,12 +122,3 @@ def test_a_model_that_came_late_takes_over_from_the_prior(
     assert serving.predict(SLATE)["source"] == "prior"
     registry.promote(1)
     waiting(lambda: serving.predict(SLATE)["source"] == "model")
-
-
-def test_a_loaded_model_leaves_no_files_behind(served: Any, registry: Any, waiting: Callable[..., Any]) -> None:
-    registry.promote(3)
-    waiting(lambda: served.health()["model"]["refused"])
-    assert (served.settings.home / "serving" / "loading").exists()
-    registry.promote(2)
-    waiting(lambda: served.predict(SLATE)["model_version"] == "2")
-    assert not (served.settings.home / "serving" / "loading").exists()

@@ -14,7 +14,7 @@ def test_health_tells_every_part_when_all_is_well(served: Any) -> None:
 def test_a_verdict_is_told_in_its_own_words(served: Any) -> None:
     from data_contracts.model_versions import Verdict
 
-    registered = served.application.champions.current.registered
+    registered = served.application.models.current.registered
     verdict = Verdict("promote", ("calibration ratio 1.01 is in the band", "nothing better stands"), (), {})
     object.__setattr__(registered, "verdict", verdict)
     assert served.client.get("/model/active").json()["verdict"] == {

@@ -14,6 +14,7 @@ import pandas as pd
 from mlflow.pyfunc import PythonModel, PythonModelContext
 
 from data_contracts.features import load_feature_set
+from data_contracts.prior import Prior
 
 
 class TinyModel(PythonModel):
@@ -22,6 +23,8 @@ class TinyModel(PythonModel):
         if self.traits["fault"] == "does not load":
             raise RuntimeError("the trees are rotten")
         self.feature_set = load_feature_set(Path(context.artifacts["feature_set"]))
+        if "prior" in context.artifacts:
+            self.prior = Prior.from_json(Path(context.artifacts["prior"]).read_text())
 
     def probabilities(self, rows: Sequence[Mapping[str, float]]) -> list[float]:
         return [self._probability(row) for row in rows]

@@ -1,0 +1,105 @@
+"""One version of the registered model, loaded and proven: what it gives of inputs, and what fails of it.
+
+MLflow and XGBoost are imported only to load one: it takes seconds, and serving must answer before.
+"""
+
+import logging
+import math
+from collections.abc import Awaitable, Callable, MutableMapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from data_contracts.model_versions import RegisteredVersion
+    from data_contracts.prior import Prior
+    from serving.kernel_model import Inputs, RowModel
+
+LOGGER = logging.getLogger(__name__)
+
+Places = NDArray[np.intp]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+AsgiApplication = Callable[[Message, Receive, Send], Awaitable[None]]
+
+
+class UnusableModelError(Exception):
+    """A registered version that loads but cannot score."""
+
+
+class LoadedModel:
+    """`invocations` is MLflow's own scoring application on the very same model; `prior` is None in a bundle without."""
+
+    def __init__(
+        self,
+        registered: "RegisteredVersion",
+        model: "RowModel",
+        invocations: AsgiApplication,
+        prior: "Prior | None" = None,
+    ) -> None:
+        self.registered, self.invocations, self.prior = registered, invocations, prior
+        self.version, self.feature_set_hash = registered.version, model.feature_set.hash
+        self.input_names = model.feature_set.input_names
+        self.count_names = tuple(count.name for count in model.feature_set.counts)
+        self.numbers = model.feature_set.numbers
+        self.since = datetime.now(UTC)
+        self.failures, self.last_failure = 0, ""
+        self._model = model
+        self._names: tuple[str, ...] = ()
+        self._places: Places | None = None
+
+    def places(self, names: tuple[str, ...]) -> Places | None:
+        """Where its counts stand among those of these names; None where one is not there."""
+        if names is not self._names:
+            lacks = set(self.count_names) - set(names)
+            self._places = None if lacks else np.array([names.index(name) for name in self.count_names], np.intp)
+            self._names = names
+        return self._places
+
+    def probabilities(self, inputs: "Inputs") -> list[float] | None:
+        """Probability of each row of `inputs` (rows, input_names), or None (and a failure counted) when any is none."""
+        try:
+            found = [float(probability) for probability in self._model.scored(inputs)]
+        except Exception as error:  # noqa: BLE001 - a model is foreign code; whatever it raises, another rung answers
+            self._count_failure(f"{type(error).__name__} while scoring")
+            return None
+        if len(found) != len(inputs):
+            self._count_failure(f"{len(found)} probabilities for {len(inputs)} rows")
+            return None
+        if not all(0 <= probability <= 1 for probability in found):
+            self._count_failure("a score that is no probability")
+            return None
+        return found
+
+    def _count_failure(self, what: str) -> None:
+        if what != self.last_failure:
+            LOGGER.error("model version %s failed, the next rung answers: %s", self.version, what)
+        self.failures, self.last_failure = self.failures + 1, what
+
+    def prove(self) -> None:
+        """Scores an ad never seen and one seen often, which also warms the model; raises UnusableModelError."""
+        numbers = [math.nan] * len(self.numbers)
+        rows = [[1.0, self.since.timestamp(), *numbers, *([count] * len(self.count_names))] for count in (0.0, 1000.0)]
+        if self.probabilities(np.array(rows)) is None:
+            raise UnusableModelError(self.last_failure)
+
+
+def loaded(registered: "RegisteredVersion", folder: Path) -> LoadedModel:
+    """The model that is in `folder`, proven. Whatever its own code raises comes through."""
+    import mlflow.pyfunc
+    from mlflow.pyfunc import scoring_server
+
+    from serving.kernel_model import with_kernel
+
+    pyfunc = mlflow.pyfunc.load_model(str(folder))
+    own = pyfunc.unwrap_python_model()
+    model, problem = with_kernel(own)
+    if problem:
+        LOGGER.warning("model version %s is scored by itself, which is slower: %s", registered.version, problem)
+    found = LoadedModel(registered, model, scoring_server.init(pyfunc), getattr(own, "prior", None))
+    found.prove()
+    return found
