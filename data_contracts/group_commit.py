@@ -52,6 +52,11 @@ class GroupCommit(Generic[Ticket]):
         self._thread = threading.Thread(target=self._run, name="group-commit", daemon=True)
         self.problem = ""
 
+    @property
+    def waiting_bytes(self) -> int:
+        """What was submitted and is neither on disk nor refused yet."""
+        return self._submitted_bytes - self._finished_bytes
+
     def start(self) -> None:
         self._thread.start()
 
@@ -66,7 +71,7 @@ class GroupCommit(Generic[Ticket]):
         for batch in batches:
             size += batch.size_bytes
         with self._counting:
-            waiting = self._submitted_bytes - self._finished_bytes
+            waiting = self.waiting_bytes
             if waiting and waiting + size > self._limit_bytes:
                 raise QueueFullError(self._limit_bytes)
             self._submitted_bytes += size

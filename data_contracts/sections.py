@@ -174,6 +174,10 @@ class Serving:
     event_batch_limit: int
     event_window: int
     oldest_event_days: int
+    queue_delay_seconds: float
+    in_flight_limit: int
+    connection_limit: int
+    receive_seconds: float
 
     def __post_init__(self) -> None:
         if useless := [name for name, value in vars(self).items() if value <= 0]:

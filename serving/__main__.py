@@ -10,7 +10,7 @@ import uvicorn
 
 from data_contracts.settings import ConfigurationError, Settings, load
 from serving.application import Application
-from serving.protocol import LimitedProtocol
+from serving.timed import TimedProtocol
 
 QUIET_MLFLOW = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false"}
 
@@ -40,11 +40,11 @@ def server_config(application: Application, settings: Settings) -> uvicorn.Confi
         host=settings.services.host,
         port=settings.services.serving_port,
         loop="uvloop",
-        http=LimitedProtocol,
+        http=TimedProtocol,
         ws="none",
         lifespan="on",
         access_log=False,
-        proxy_headers=False,  # with them uvicorn would wrap the application, whose json_routes LimitedProtocol asks for
+        proxy_headers=False,  # with them uvicorn would wrap the application, whose json_routes TimedProtocol asks for
         log_config=None,
         server_header=False,
         timeout_keep_alive=75,

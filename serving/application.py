@@ -8,31 +8,33 @@ POST /predict
   `features` are text, numbers or booleans; `position` among them is the slot. `source` is the rung of the ladder that
   answered (serving.scoring). The answer is given once its records are on disk.
 POST /event/impression, /event/click, /catalog/ads, /catalog/users: serving.collector.
-GET /model/active, GET /health: serving.status.
+GET /model/active, GET /health, GET /healthz/live, GET /healthz/ready: serving.status. GET /metrics: serving.metrics.
 /invocations, /ping, /version and the rest of MLflow's routes: MLflow's own answers, from the same loaded model.
 A refusal is a problem document: serving.problems.
 
 What takes a JSON body is in `json_routes`: serving.direct answers most of it without the messages of ASGI in between.
 """
 
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from functools import lru_cache, partial
 from typing import Any
 
 from data_contracts.pseudonym import load_key, pseudonym
 from data_contracts.settings import Settings
+from serving.admission import Admission
 from serving.background import Repeated
 from serving.collector import collectors
 from serving.counts import SnapshotWatch
 from serving.direct import JsonRoute
 from serving.event_log import EventLog
 from serving.loaded_model import Message, Receive, Send
+from serving.metrics import CONTENT_TYPE, Metrics
 from serving.models import ModelWatch
-from serving.predictions import answer, answer_body, record
-from serving.problems import OnceStored, ProblemError, Response, failed, json_response, unavailable
-from serving.requests import check_content_type, is_within, parsed
-from serving.scoring import Scoring
-from serving.status import active_model, health
+from serving.predict import Predictor
+from serving.problems import OnceStored, ProblemError, Response, failed, json_response, overloaded, unavailable
+from serving.requests import check_content_type, is_within
+from serving.status import active_model, health, unready
 
 MLFLOW_PATHS = frozenset({"/invocations", "/ping", "/version", "/docs", "/redoc", "/openapi.json"})
 STOP_SECONDS = 1.0
@@ -50,24 +52,32 @@ class Application:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self.body_limit_bytes = settings.serving.body_limit_bytes
+        limits = settings.serving
+        self.body_limit_bytes, self.connection_limit = limits.body_limit_bytes, limits.connection_limit
+        self.receive_seconds = limits.receive_seconds
+        self.admission = Admission(limits.queue_delay_seconds, limits.in_flight_limit)
         self.models = ModelWatch(settings)
         self.snapshots = SnapshotWatch(settings.snapshots)
         self.log = EventLog(settings)
         pseudonym_of = lru_cache(REMEMBERED_PSEUDONYMS)(partial(pseudonym, load_key(settings.pseudonym_key)))
-        self._scoring = Scoring(settings, self.models, self.snapshots, pseudonym_of)
+        self.metrics = Metrics()
+        predictor = Predictor(settings, self.models, self.snapshots, pseudonym_of, self.metrics)
         every = settings.serving.champion_poll_seconds
         self._watches = (
             Repeated("snapshot-watch", every, self.snapshots.check),
             Repeated("model-watch", every, self.models.check),
+            Repeated("metrics", 1.0, self._measure),
         )
         collected = {
             path: collector.collect for path, collector in collectors(settings, self.log, pseudonym_of).items()
         }
-        self.json_routes: Mapping[str, JsonRoute] = {"/predict": self._predict, **collected}
+        self.json_routes: Mapping[str, JsonRoute] = {"/predict": predictor.predict, **collected}
         self._routes: Mapping[str, Mapping[str, Handler]] = {
             "/model/active": {"GET": self._active_model, "HEAD": self._active_model},
             "/health": {"GET": self._health, "HEAD": self._health},
+            "/healthz/live": {"GET": _live, "HEAD": _live},
+            "/healthz/ready": {"GET": self._ready, "HEAD": self._ready},
+            "/metrics": {"GET": self._exposition, "HEAD": self._exposition},
             **{path: {"POST": self._with_body(route)} for path, route in self.json_routes.items()},
         }
 
@@ -75,6 +85,7 @@ class Application:
         if scope["type"] == "lifespan":
             await self._lifespan(receive, send)
             return
+        began = time.perf_counter()
         try:
             handler = self._handler(scope["path"], scope["method"])
             champion = self.models.current
@@ -88,9 +99,16 @@ class Application:
         except DisconnectedError:
             return
         except Exception as error:  # noqa: BLE001 - whatever it is, it is answered
-            response = failed(error)
+            response = self.refusal(error)
         for message in response.messages():
             await send(message)
+        route = scope["path"] if scope["path"] in self._routes else "other"
+        self.metrics.answered(route, response.status, time.perf_counter() - began)
+
+    def refusal(self, error: Exception) -> Response:
+        """The answer to a request that ended in `error`, counted."""
+        self.metrics.refused(error.kind if isinstance(error, ProblemError) else "internal_error")
+        return failed(error)
 
     def _handler(self, path: str, method: str) -> Handler | None:
         """Ours, or None for MLflow's; raises ProblemError 404 or 405."""
@@ -104,18 +122,12 @@ class Application:
             raise ProblemError(405, "method_not_allowed", f"allowed: {allowed}", headers={"allow": allowed})
         return methods[method]
 
-    def _predict(self, body: bytes) -> OnceStored:
-        limits = self._settings.serving
-        request = parsed(body, limits.default_position, limits.slate_limit)
-        now = self._settings.clock.now()
-        scores = self._scoring.scores(request, now)
-        given = answer(request, scores)
-        rows = [record(request, scores, given, now)]
-        return OnceStored(rows, Response(200, answer_body(given, request.is_slate)), _not_stored)
-
     def _with_body(self, route: JsonRoute) -> Handler:
         async def handler(scope: Message, receive: Receive) -> Response:
-            answer = route(await _json_body(scope, receive, self.body_limit_bytes))
+            body = await _json_body(scope, receive, self.body_limit_bytes)
+            if not self.admission.admits():
+                raise overloaded()
+            answer = route(body)
             if isinstance(answer, OnceStored):
                 return await self._given(answer)
             return answer if isinstance(answer, Response) else await answer
@@ -135,6 +147,24 @@ class Application:
     async def _health(self, scope: Message, receive: Receive) -> Response:
         return json_response(health(self._settings, self.models, self.snapshots, self.log))
 
+    async def _ready(self, scope: Message, receive: Receive) -> Response:
+        reasons = unready(self.models, self.snapshots, self.log)
+        return json_response({"status": "unready" if reasons else "ready", "reasons": reasons}, 503 if reasons else 200)
+
+    async def _exposition(self, scope: Message, receive: Receive) -> Response:
+        return Response(200, self.metrics.exposition(), CONTENT_TYPE)
+
+    def _measure(self) -> None:
+        now, snapshot, in_use = self._settings.clock.now(), self.snapshots.current, self.models.in_use
+        self.metrics.state(
+            log_queue_bytes=self.log.waiting_bytes,
+            is_log_failing=bool(self.log.problem),
+            in_flight=self.admission.in_flight,
+            snapshot_age=None if snapshot is None else snapshot.age(now),
+            versions={alias: model.version for alias, model in in_use._asdict().items() if model is not None},
+            failures=in_use.champion.failures if in_use.champion else 0,
+        )
+
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         while True:
             message = await receive()
@@ -152,9 +182,8 @@ class Application:
                 return
 
 
-def _not_stored(error: Exception) -> Response:
-    reason = f"the prediction could not be stored: {getattr(error, 'strerror', None) or type(error).__name__}"
-    return unavailable("prediction_not_stored", reason).response()
+async def _live(scope: Message, receive: Receive) -> Response:
+    return json_response({"status": "live"})
 
 
 def _check_any_content_type(scope: Message) -> None:

@@ -5,6 +5,7 @@ ASGI in between. All else, and what comes while a request before it waits for it
 routes; so a refusal that hangs on headers is made there only.
 """
 
+import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from functools import lru_cache, partial
 from http import HTTPStatus
@@ -12,7 +13,7 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from serving.problems import OnceStored, Response, failed
+from serving.problems import OnceStored, Response, overloaded
 from serving.requests import is_within
 
 JsonRoute = Callable[[bytes], Response | OnceStored | Awaitable[Response]]
@@ -33,8 +34,9 @@ class DirectCycle:
 
     message_event = NobodyWaits
 
-    def __init__(self, route: JsonRoute, keep_alive: bool) -> None:
-        self.route, self.keep_alive = route, keep_alive
+    def __init__(self, path: str, route: JsonRoute, keep_alive: bool) -> None:
+        self.path, self.route, self.keep_alive = path, route, keep_alive
+        self.began = time.perf_counter()
         self.parts: list[bytes] = []
         self.more_body, self.response_complete, self.disconnected = True, False, False
 
@@ -49,7 +51,8 @@ class DirectProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         is_free = self.cycle is None or self.cycle.response_complete
         if is_free and (route := self._plain_route()) is not None:
-            self.cycle = DirectCycle(route, self.parser.should_keep_alive())  # type: ignore[assignment]
+            path = self.url.decode("latin-1")
+            self.cycle = DirectCycle(path, route, self.parser.should_keep_alive())  # type: ignore[assignment]
             return
         head = self.url, self.headers, self.expect_100_continue
         super().on_message_begin()
@@ -83,13 +86,16 @@ class DirectProtocol(HttpToolsProtocol):
         body = b"".join(cycle.parts)
         cycle.parts.clear()  # uvicorn holds on to the cycle until the connection's next
         try:
+            if not self.app.admission.admits():
+                raise overloaded()
             answer = cycle.route(body)
             if isinstance(answer, OnceStored):
+                self.app.admission.in_flight += 1
                 self.app.log.submit(answer.rows, partial(self._give_stored, cycle, answer))
             else:
                 self._begin(self._give_awaited(cycle, answer))
         except Exception as error:  # noqa: BLE001 - whatever it is, it is answered
-            self._begin(self._give_awaited(cycle, failed(error)))
+            self._begin(self._give_awaited(cycle, self.app.refusal(error)))
 
     def _begin(self, giving: Coroutine[Any, Any, None]) -> None:
         task = self.loop.create_task(giving)
@@ -97,6 +103,7 @@ class DirectProtocol(HttpToolsProtocol):
         task.add_done_callback(self.tasks.discard)
 
     def _give_stored(self, cycle: DirectCycle, answer: OnceStored, error: Exception | None) -> None:
+        self.app.admission.in_flight -= 1
         response = answer.response if error is None else answer.refused(error)
         if self.flow.write_paused:
             self._begin(self._give_awaited(cycle, response))
@@ -108,7 +115,7 @@ class DirectProtocol(HttpToolsProtocol):
         try:
             response = answer if isinstance(answer, Response) else await answer
         except Exception as error:  # noqa: BLE001 - whatever it is, it is answered
-            response = failed(error)
+            response = self.app.refusal(error)
         if self.flow.write_paused and not cycle.disconnected:
             await self.flow.drain()
         self._give(cycle, response)
@@ -119,6 +126,7 @@ class DirectProtocol(HttpToolsProtocol):
         cycle.keep_alive = cycle.keep_alive and not response.hangs_up
         cycle.response_complete = True
         self.write_response(response, cycle.keep_alive)
+        self.app.metrics.answered(cycle.path, response.status, time.perf_counter() - cycle.began)
         if not cycle.keep_alive:
             self.transport.close()
         self.on_response_complete()

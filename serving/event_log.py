@@ -9,6 +9,7 @@ from data_contracts.landing import EncodedRows, LandingWriter
 from data_contracts.settings import Settings
 
 PRODUCER = "serving"
+NEARLY_FULL = 0.9
 
 Settled = Callable[[Exception | None], None]
 """Is told how a write ended: None is well."""
@@ -26,6 +27,7 @@ class EventLog:
 
     def __init__(self, settings: Settings) -> None:
         limits = settings.serving
+        self._limit_bytes = limits.log_queue_bytes
 
         def opened() -> LandingWriter:
             return LandingWriter(settings.landing, PRODUCER, limits.segment_limit_bytes, limits.segment_limit_seconds)
@@ -37,6 +39,15 @@ class EventLog:
     def problem(self) -> str:
         """The error of the last attempt to write, or empty."""
         return self._commit.problem
+
+    @property
+    def waiting_bytes(self) -> int:
+        """What waits for the disk."""
+        return self._commit.waiting_bytes
+
+    @property
+    def is_nearly_full(self) -> bool:
+        return self.waiting_bytes > NEARLY_FULL * self._limit_bytes
 
     def start(self) -> None:
         self._commit.start()

@@ -60,6 +60,11 @@ class ModelWatch:
         return self.in_use.champion
 
     @property
+    def names_champion(self) -> bool:
+        """Does an alias name a champion, loaded or not?"""
+        return self._wanted is not None
+
+    @property
     def refused(self) -> Refused | None:
         return None if self._wanted is None else self._refusals.get(self._wanted)
 

@@ -90,6 +90,14 @@ def unavailable(kind: str, detail: str) -> ProblemError:
     return ProblemError(503, kind, detail, headers=RETRY_AFTER)
 
 
+def overloaded() -> ProblemError:
+    """More is asked than can be answered in time."""
+    return unavailable("overloaded", "more is asked than can be answered in time")
+
+
+OVERLOADED = overloaded().response()
+
+
 def failed(error: Exception) -> Response:
     """The answer to a request that ended in `error`; of what is no refusal only the log says more."""
     if isinstance(error, ProblemError):

@@ -32,6 +32,20 @@ def health(settings: Settings, models: ModelWatch, snapshots: SnapshotWatch, log
     }
 
 
+def unready(models: ModelWatch, snapshots: SnapshotWatch, log: EventLog) -> list[str]:
+    """Why this process should get no requests now; what it has lost that others may have."""
+    reasons = []
+    if models.current is None and models.names_champion:
+        reasons.append(f"no model: {models.problem}")
+    if snapshots.current is None and not models.in_use.has_prior:
+        reasons.append(f"no counts: {snapshots.problem}")
+    if log.problem:
+        reasons.append(f"rows cannot be stored: {log.problem}")
+    if log.is_nearly_full:
+        reasons.append("the queue to the disk is nearly full")
+    return reasons
+
+
 def _model(models: ModelWatch, snapshots: SnapshotWatch) -> dict[str, Any]:
     champion, refused = models.current, models.refused
     return {
