@@ -6,7 +6,6 @@ The controls load the same files without the check, in a process as confined, an
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -206,11 +205,11 @@ def mutated(content: bytes, random: np.random.Generator) -> bytes:
 
 @pytest.mark.parametrize("count", [60, pytest.param(500, marks=pytest.mark.soak)])
 def test_a_mutated_file_is_accepted_with_finite_margins_or_refused(count: int) -> None:
+    """None is ended for taking too long either: that too is a signal."""
     random = np.random.default_rng(count)
     codes: dict[str, int] = {}
     contents = [saved(grown(trees=3, max_depth=depth, names=NAMES), kind) for kind in KINDS for depth in (1, 6)]
     for number in range(count):
-        began = time.monotonic()
         try:
             found = loaded_and_resaved(mutated(contents[number % len(contents)], random), NAMES, ROWS)
         except BoosterFileError as error:
@@ -219,7 +218,6 @@ def test_a_mutated_file_is_accepted_with_finite_margins_or_refused(count: int) -
         else:
             assert np.isfinite(found.margins).all()
             code = "accepted"
-        assert time.monotonic() - began < 10, "the promise of P21, with some hundred times the time it takes"
         codes[code] = codes.get(code, 0) + 1
     assert codes["malformed"] >= count / 4
     assert codes["accepted"] >= count / 20
