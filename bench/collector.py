@@ -52,12 +52,16 @@ def measured(
     own = psutil.Process()
     before, own_before = sum(server.cpu_times()[:2]), sum(own.cpu_times()[:2])
     port = settings.services.serving_port
-    latencies, took = uvloop.run(closed_loop(port, requests, load.connections, seconds, status=201))
+    outcome = uvloop.run(closed_loop(port, requests, load.connections, seconds, status=201))
     after, own_after = sum(server.cpu_times()[:2]), sum(own.cpu_times()[:2])
-    cuts = statistics.quantiles(latencies, n=100)
-    events = load.size * len(latencies)
+    cuts = statistics.quantiles(outcome.seconds, n=100)
+    events = load.size * len(outcome.seconds)
     return Measured(
-        events / took, cuts[49] * 1e3, cuts[98] * 1e3, (after - before) / events * 1e6, (own_after - own_before) / took
+        events / outcome.took,
+        cuts[49] * 1e3,
+        cuts[98] * 1e3,
+        (after - before) / events * 1e6,
+        (own_after - own_before) / outcome.took,
     )
 
 

@@ -6,53 +6,27 @@ run. The last line of the output is one JSON object.
 """
 
 import argparse
-import contextlib
 import json
 import os
 import shutil
-import signal
-import socket
 import statistics
-import subprocess
-import sys
 import tempfile
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import httpx
 import psutil
 import uvloop
 from rich.console import Console
 from rich.table import Table
 
-from bench.collector import CLIENT_CORE, SERVER_CORE
 from bench.first_run import overlay
 from bench.http_load import closed_loop
-from bench.scored_world import World, made
-from bench.scoring_load import invocations, predict_requests
-from cli.jars import ROOT
-from data_contracts.features import feature_set_path, load_feature_set
+from bench.offered_load import Offered, offered, picture
+from bench.scored_world import made
+from bench.scoring_servers import CLIENT_CORE, NAMES, OURS, Server, servers
 from data_contracts.settings import HOME_CONF, load
-
-START_SECONDS = 120
-
-
-@dataclass(frozen=True)
-class Server:
-    """A server that is up: its port, its process, and what is asked of it, by how many ads."""
-
-    name: str
-    port: int
-    process: psutil.Process
-    requests: Mapping[int, Iterator[bytes]]
-
-    def cpu_seconds(self) -> float:
-        """Of all its processes."""
-        every = [self.process, *self.process.children(recursive=True)]
-        return sum(sum(each.cpu_times()[:2]) for each in every)
 
 
 @dataclass(frozen=True)
@@ -69,74 +43,11 @@ class Measured:
 def measured(server: Server, ads: int, connections: int, seconds: float) -> Measured:
     own, before = psutil.Process(), server.cpu_seconds()
     own_before = sum(own.cpu_times()[:2])
-    latencies, took = uvloop.run(closed_loop(server.port, server.requests[ads], connections, seconds))
+    outcome = uvloop.run(closed_loop(server.port, server.requests[ads], connections, seconds))
+    latencies, took = outcome.seconds, outcome.took
     used, own_used = server.cpu_seconds() - before, sum(own.cpu_times()[:2]) - own_before
     cuts, predictions = statistics.quantiles(latencies, n=100), ads * len(latencies)
     return Measured(predictions / took, cuts[49] * 1e3, cuts[98] * 1e3, used / predictions * 1e6, own_used / took)
-
-
-@contextmanager
-def started(command: Sequence[str], environ: Mapping[str, str], log: Path, url: str) -> Iterator[psutil.Process]:
-    """A server on its own core, once it answers at `url`."""
-    with log.open("w") as output:
-        child = subprocess.Popen(
-            command, cwd=ROOT, env={**os.environ, **environ}, stdout=output, stderr=output,
-            preexec_fn=lambda: os.sched_setaffinity(0, {SERVER_CORE}), start_new_session=True,
-        )  # fmt: skip
-    try:
-        deadline = time.monotonic() + START_SECONDS
-        while not _answers(url):
-            if child.poll() is not None or time.monotonic() > deadline:
-                sys.exit(f"{command} did not start:\n{log.read_text()[-3000:]}")
-            time.sleep(0.1)
-        yield psutil.Process(child.pid)
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(child.pid, signal.SIGKILL)
-        child.wait()
-
-
-def _answers(url: str) -> bool:
-    try:
-        answer = httpx.get(url)
-    except httpx.TransportError:
-        return False
-    return answer.status_code == 200 and '"version":null' not in answer.text.replace(" ", "")
-
-
-def servers(stack: ExitStack, world: World, folder: Path, names: Sequence[str], sizes: Sequence[int]) -> list[Server]:
-    """Those asked for, all up; ours once its champion is loaded."""
-    feature_set = load_feature_set(feature_set_path(world.settings.features.feature_set))
-    python, uri = sys.executable, f"models:/{world.settings.model_name}/1"
-    found = []
-    for name in names:
-        port = world.settings.services.serving_port if name == "clicklake" else _free_port()
-        path = b"/invocations" if name == "mlflow models serve" else b"/predict"
-        command, url = {
-            "clicklake": ([python, "-m", "serving"], f"http://127.0.0.1:{port}/health"),
-            "mlflow models serve": (
-                [python, "-m", "mlflow", *f"models serve -m {uri} -p {port} --env-manager local".split()],
-                f"http://127.0.0.1:{port}/ping",
-            ),
-            "FastAPI + pyfunc": (
-                [python, "-m", "uvicorn", "bench.tutorial_app:app", "--port", str(port), "--log-level", "warning"],
-                f"http://127.0.0.1:{port}/docs",
-            ),
-        }[name]
-        path_with_us = f"{Path(python).parent}{os.pathsep}{os.environ['PATH']}"
-        environ = {"CLICKLAKE_HOME": str(world.settings.home), "BENCH_MODEL_URI": uri, "PATH": path_with_us}
-        process = stack.enter_context(started(command, environ, folder / f"{port}.log", url))
-        asked = {
-            ads: predict_requests(world, ads) if name == "clicklake" else invocations(feature_set, ads, path)
-            for ads in sizes
-        }
-        found.append(Server(name, port, process, asked))
-    return found
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
 
 
 def main() -> None:
@@ -147,8 +58,8 @@ def main() -> None:
     parser.add_argument("--ads", type=int, default=20_000)
     parser.add_argument("--slates", type=int, nargs="+", default=[1, 50])
     parser.add_argument("--connections", type=int, nargs="+", default=[1, 64])
-    names = ["clicklake", "mlflow models serve", "FastAPI + pyfunc"]
-    parser.add_argument("--servers", nargs="+", choices=names, default=names)
+    parser.add_argument("--servers", nargs="+", choices=NAMES, default=list(NAMES))
+    parser.add_argument("--picture", type=Path, help="write a picture of ours under offered load (open loop) there")
     asked = parser.parse_args()
     os.sched_setaffinity(0, {CLIENT_CORE})
     folder = Path(tempfile.mkdtemp(prefix="clicklake-bench-"))
@@ -157,6 +68,7 @@ def main() -> None:
     settings.home.mkdir(parents=True)
     (settings.home / HOME_CONF).write_text(conf.read_text())
     results: dict[tuple[str, int, int], list[Measured]] = {}
+    at_rates: list[Offered] = []
     try:
         with ExitStack() as stack:
             up = servers(stack, made(settings, asked.users, asked.ads), folder, asked.servers, asked.slates)
@@ -167,12 +79,34 @@ def main() -> None:
                 for server, ads, connections in loads:
                     found = measured(server, ads, connections, asked.seconds)
                     results.setdefault((server.name, ads, connections), []).append(found)
+            up_ours = next((server for server in up if server.name == OURS), None)
+            if up_ours is not None and asked.picture is not None:
+                at_rates = offered(up_ours, _capacity(results), asked.seconds)
+            told = {server.name: _of_process(server) for server in up}
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    _print(results)
+    if at_rates:
+        picture(at_rates, asked.picture)
+    _print(results, told, at_rates)
 
 
-def _print(results: Mapping[tuple[str, int, int], Sequence[Measured]]) -> None:
+def _capacity(results: Mapping[tuple[str, int, int], Sequence[Measured]]) -> float:
+    """Requests of one ad a second at the most connections measured."""
+    singles = {key[2]: rounds for key, rounds in results.items() if key[:2] == (OURS, 1)}
+    return statistics.median(each.predictions_a_second for each in singles[max(singles)])
+
+
+def _of_process(server: Server) -> dict[str, float]:
+    """What its process took: seconds from the start until it was ready, resident memory in MB."""
+    memory = sum(each.memory_info().rss for each in (server.process, *server.process.children(recursive=True)))
+    return {"start_seconds": round(server.start_seconds, 2), "memory_mb": round(memory / 1e6)}
+
+
+def _print(
+    results: Mapping[tuple[str, int, int], Sequence[Measured]],
+    processes: Mapping[str, Mapping[str, float]],
+    at_rates: Sequence[Offered],
+) -> None:
     table = Table(title="one server core, medians of the rounds")
     for column in ("server", "ads", "connections", "predictions/s", "p50 ms", "p99 ms", "CPU us/prediction", "client"):
         table.add_column(column, justify="left" if column == "server" else "right")
@@ -185,7 +119,8 @@ def _print(results: Mapping[tuple[str, int, int], Sequence[Measured]]) -> None:
         )  # fmt: skip
         told.append({"server": name, "ads": ads, "connections": connections, **middle})
     Console(width=140).print(table)
-    print(json.dumps({"bench": "serving", "loads": told}))
+    rates = [asdict(each) for each in at_rates]
+    print(json.dumps({"bench": "serving", "loads": told, "processes": processes, "offered": rates}))
 
 
 if __name__ == "__main__":

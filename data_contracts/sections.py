@@ -163,6 +163,7 @@ class Gate:
 class Serving:
     """How the scoring endpoint behaves."""
 
+    workers: int
     champion_poll_seconds: float
     default_position: int
     prior_strength: float

@@ -1,29 +1,34 @@
-"""Runs serving: `python -m serving`. One process, one worker, one event loop."""
+"""Runs serving: `python -m serving`. One event loop a worker; one worker is this process itself."""
 
 import contextlib
-import logging
 import os
 import signal
 import sys
 
 import uvicorn
 
+from data_contracts.pseudonym import load_key
 from data_contracts.settings import ConfigurationError, Settings, load
 from serving.application import Application
 from serving.timed import TimedProtocol
+from serving.workers import FACTORY, begin_log, run_workers
 
 QUIET_MLFLOW = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false"}
 
 
 def main() -> None:
-    """Listens until SIGTERM or SIGINT; then finishes what is in flight and seals the open segment."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    for name, value in QUIET_MLFLOW.items():
-        os.environ.setdefault(name, value)
+    """Listens until SIGTERM or SIGINT; then finishes what is in flight and seals the open segments."""
+    begin_log()
     # uvicorn raises the signal again once it has shut down in order: then the process is to end well, not to be killed.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    for name, value in QUIET_MLFLOW.items():
+        os.environ.setdefault(name, value)
     try:
         settings = load()
+        load_key(settings.pseudonym_key)
+        if settings.serving.workers > 1:
+            run_workers(server_config(FACTORY, settings), settings)
+            return
         application = Application(settings)
     except (ConfigurationError, ValueError, OSError) as error:
         sys.exit(str(error))
@@ -34,9 +39,12 @@ def main() -> None:
         sys.exit(3)
 
 
-def server_config(application: Application, settings: Settings) -> uvicorn.Config:
+def server_config(application: Application | str, settings: Settings) -> uvicorn.Config:
+    """For an application, or for the factory of one."""
     return uvicorn.Config(
         application,
+        factory=isinstance(application, str),
+        workers=settings.serving.workers,
         host=settings.services.host,
         port=settings.services.serving_port,
         loop="uvloop",

@@ -27,7 +27,7 @@ from serving.booster_rules import checked_document
 
 MEMORY_BYTES = 768 * 1024**2
 """Of address space. Importing XGBoost takes 0.2 GiB of it, the largest files that are let in 0.7 GiB in all."""
-CPU_SECONDS, WALL_SECONDS = 10, 20
+CPU_SECONDS, WALL_SECONDS = 8, 10
 MOST_OPEN_FILES = 64
 ENVIRONMENT = {"LC_ALL": "C.UTF-8", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 UPLOADED, FEATURE_NAMES, ROWS = "uploaded", "feature_names.json", "rows.float32"

@@ -18,6 +18,7 @@ LOGGER = logging.getLogger(__name__)
 LONGEST_PAUSE_SECONDS = 60.0
 CHAMPION, PREVIOUS = "champion", "previous"
 SERVED = (CHAMPION, PREVIOUS)
+NOT_ASKED = "not asked yet"
 
 
 class InUse(NamedTuple):
@@ -53,16 +54,16 @@ class ModelWatch:
         self._wanted: str | None = None
         self.in_use = InUse()
         self.problem = "not looked for yet"
-        self.registry_problem = "not asked yet"
+        self.registry_problem = NOT_ASKED
 
     @property
     def current(self) -> LoadedModel | None:
         return self.in_use.champion
 
     @property
-    def names_champion(self) -> bool:
-        """Does an alias name a champion, loaded or not?"""
-        return self._wanted is not None
+    def lacks_champion(self) -> bool:
+        """Is there, or may there be, a champion that is not loaded?"""
+        return self.in_use.champion is None and (self._wanted is not None or self.registry_problem == NOT_ASKED)
 
     @property
     def refused(self) -> Refused | None:
@@ -75,12 +76,12 @@ class ModelWatch:
         try:
             named = aliases(self._settings)
         except RegistryError as error:
-            self._report_registry(str(error))
             if self.in_use.champion is None:
                 self._follow(self._copies.aliases(), is_registry_known=False)
+            self._report_registry(str(error))
             return
-        self._report_registry("")
         self._follow(named, is_registry_known=True)
+        self._report_registry("")
 
     def _follow(self, aliases: Mapping[str, str], is_registry_known: bool) -> None:
         """Bring `in_use` to what `aliases` name, the champion first."""
@@ -112,7 +113,10 @@ class ModelWatch:
             return None
         try:
             found = self._registered(version) if is_registry_known else loaded(*self._copies.checked(version))
-        except (FileNotFoundError, DamagedCopyError) as error:
+        except FileNotFoundError as error:  # a damaged copy was put aside: that it was damaged is the reason still
+            self._refuse(version, str(error) if refused is None else refused.reason)
+            return None
+        except DamagedCopyError as error:
             self._refuse(version, str(error))
             return None
         except Exception as error:  # noqa: BLE001 - loading runs the version's own code; whatever it raises, it is out

@@ -35,7 +35,7 @@ def health(settings: Settings, models: ModelWatch, snapshots: SnapshotWatch, log
 def unready(models: ModelWatch, snapshots: SnapshotWatch, log: EventLog) -> list[str]:
     """Why this process should get no requests now; what it has lost that others may have."""
     reasons = []
-    if models.current is None and models.names_champion:
+    if models.lacks_champion:
         reasons.append(f"no model: {models.problem}")
     if snapshots.current is None and not models.in_use.has_prior:
         reasons.append(f"no counts: {snapshots.problem}")

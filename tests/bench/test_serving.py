@@ -7,8 +7,10 @@ from itertools import islice
 import httpx
 
 from bench.first_run import overlay
+from bench.offered_load import SHARES, offered, picture
 from bench.scored_world import made
-from bench.serving import measured, servers
+from bench.scoring_servers import servers
+from bench.serving import measured
 from data_contracts.settings import HOME_CONF, load
 
 
@@ -30,6 +32,11 @@ def test_a_real_server_is_measured_on_known_users_and_ads(tmp_path, monkeypatch)
             assert [each["ad_id"] for each in answer.json()["predictions"]] == told
             assert len({each["probability"] for each in answer.json()["predictions"]}) > 1
         found = measured(server, 1, 2, 0.3)
+        rates = offered(server, found.predictions_a_second / 4, 0.3)
     assert 0 < found.p50 <= found.p99
     assert found.microseconds > 0
     assert found.predictions_a_second > 0
+    assert [each.share for each in rates] == list(SHARES)
+    assert all(each.goodput > 0 and each.p50 <= each.p99 <= each.p999 for each in rates)
+    picture(rates, tmp_path / "offered.svg")
+    assert b"<svg" in (tmp_path / "offered.svg").read_bytes()
