@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from cli import model_command
+from cli import key_command, model_command
 from cli.console import console
 from cli.errors import CommandError
 from data_contracts.sections import parsed_instant
@@ -25,6 +25,7 @@ app = typer.Typer(
 
 PLATFORM, TABLES, MODELS = "Platform", "Tables", "Models"
 
+app.add_typer(key_command.app, name="key", rich_help_panel=PLATFORM, help=key_command.__doc__)
 app.add_typer(model_command.app, name="model", rich_help_panel=MODELS, help=model_command.__doc__)
 
 

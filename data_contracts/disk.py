@@ -1,6 +1,7 @@
 """What is to outlive a power cut: files and folders on the disk, and a file replaced whole."""
 
 import os
+from functools import partial
 from pathlib import Path
 
 
@@ -13,10 +14,11 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def replace_whole(path: Path, text: str) -> None:
-    """Put `text` at `path`, on the disk when this returns; at no time is less than the old or the new text there."""
+def replace_whole(path: Path, text: str, mode: int = 0o666) -> None:
+    """Put `text` at `path`, on the disk when this returns; at no time is less than the old or the new text there. The
+    umask takes from `mode`, as of any file that is made."""
     unfinished = path.with_name(f"{path.name}.{os.getpid()}")
-    with unfinished.open("w") as file:
+    with open(unfinished, "w", opener=partial(os.open, mode=mode)) as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())

@@ -1,11 +1,15 @@
 """The sections of conf/*.toml: what an operator may tune, and which values make sense."""
 
+import ipaddress
 import math
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 LEAST_VACUUM_HOURS = 168
 """A reader or a slow writer may need a file for as long as this after it was replaced."""
+
+OPEN, KEYS = "open", "keys"
+"""Serving's access: to whoever reaches it, which must be this machine only, or to who has a key."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,14 @@ class Services:
         ports = [self.spark_port, self.airflow_port, self.mlflow_port, self.serving_port]
         if not all(0 < port < 65536 for port in ports) or len(set(ports)) < len(ports):
             raise ValueError(f"*_port: the four ports must differ and lie within 1 and 65535, not {ports}")
+
+    @property
+    def is_loopback(self) -> bool:
+        """Is `host` reached from this machine only?"""
+        try:
+            return self.host == "localhost" or ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
 
 
 @dataclass(frozen=True)
@@ -161,9 +173,10 @@ class Gate:
 
 @dataclass(frozen=True)
 class Serving:
-    """How the scoring endpoint behaves."""
+    """How the scoring endpoint behaves, and whom it answers (`access`)."""
 
     workers: int
+    access: str
     champion_poll_seconds: float
     default_position: int
     prior_strength: float
@@ -181,7 +194,9 @@ class Serving:
     receive_seconds: float
 
     def __post_init__(self) -> None:
-        if useless := [name for name, value in vars(self).items() if value <= 0]:
+        if self.access not in (OPEN, KEYS):
+            raise ValueError(f"access is {self.access!r}, not {OPEN!r} or {KEYS!r}")
+        if useless := [name for name, value in vars(self).items() if name != "access" and value <= 0]:
             raise ValueError(f"{', '.join(useless)} must be greater than 0")
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from data_contracts.configuration import CONF, ConfigurationError, configured
-from data_contracts.sections import Clock, Features, Gate, Ingest, Retention, Services, Serving, Training
+from data_contracts.sections import OPEN, Clock, Features, Gate, Ingest, Retention, Services, Serving, Training
 
 __all__ = ["CONF", "HOME_CONF", "ConfigurationError", "Settings", "load"]
 
@@ -60,6 +60,11 @@ class Settings:
         return self.home / "secrets" / "pseudonym.key"
 
     @property
+    def api_keys(self) -> Path:
+        """The hashes of the keys that serving takes, with their roles; mode 0600."""
+        return self.home / "secrets" / "api_keys.json"
+
+    @property
     def spark_remote(self) -> str:
         return f"sc://{self.services.host}:{self.services.spark_port}"
 
@@ -80,11 +85,17 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
     """Settings of base.toml overlaid by <home>/conf.toml, if it is there, and by the file that CLICKLAKE_CONF names,
     with state under CLICKLAKE_HOME.
 
-    Raises ConfigurationError on an unknown or missing key, a wrong type, or a file that is not TOML.
+    Raises ConfigurationError on an unknown or missing key, a wrong type, a file that is not TOML, or open access beyond
+    loopback.
     """
     overlay_name = environ.get("CLICKLAKE_CONF")
     home = Path(environ.get("CLICKLAKE_HOME") or CONF.parent / "var").resolve()
     own = home / HOME_CONF
     overlays = [*([own] if own.exists() else []), *([Path(overlay_name)] if overlay_name else [])]
     settings: Settings = configured(Settings, CONF / "base.toml", *overlays, home=home)
+    if settings.serving.access == OPEN and not settings.services.is_loopback:
+        raise ConfigurationError(
+            f'services.host is {settings.services.host!r}, not loopback, and serving.access is "{OPEN}": set access to '
+            '"keys" and make some by `clicklake key add`, or listen on 127.0.0.1'
+        )
     return settings

@@ -10,7 +10,7 @@ POST /predict
 POST /event/impression, /event/click, /catalog/ads, /catalog/users: serving.collector.
 GET /model/active, GET /health, GET /healthz/live, GET /healthz/ready: serving.status. GET /metrics: serving.metrics.
 /invocations, /ping, /version and the rest of MLflow's routes: MLflow's own answers, from the same loaded model.
-A refusal is a problem document: serving.problems.
+A refusal is a problem document: serving.problems. Which role a route needs: serving.access.
 
 What takes a JSON body is in `json_routes`: serving.direct answers most of it without the messages of ASGI in between.
 """
@@ -22,6 +22,7 @@ from typing import Any
 
 from data_contracts.pseudonym import load_key, pseudonym
 from data_contracts.settings import Settings
+from serving.access import Access, role_for
 from serving.admission import Admission
 from serving.background import Repeated
 from serving.collector import collectors
@@ -38,6 +39,8 @@ from serving.status import active_model, health, unready
 
 MLFLOW_PATHS = frozenset({"/invocations", "/ping", "/version", "/docs", "/redoc", "/openapi.json"})
 STOP_SECONDS = 1.0
+KEYS_SECONDS = 1.0
+"""How long a removed key may go on."""
 REMEMBERED_PSEUDONYMS = 100_000
 
 Handler = Callable[[Message, Receive], Awaitable[Response]]
@@ -56,6 +59,7 @@ class Application:
         self.body_limit_bytes, self.connection_limit = limits.body_limit_bytes, limits.connection_limit
         self.receive_seconds = limits.receive_seconds
         self.admission = Admission(limits.queue_delay_seconds, limits.in_flight_limit)
+        self.access = Access(settings)
         self.models = ModelWatch(settings)
         self.snapshots = SnapshotWatch(settings.snapshots)
         self.log = EventLog(settings)
@@ -67,6 +71,7 @@ class Application:
             Repeated("snapshot-watch", every, self.snapshots.check),
             Repeated("model-watch", every, self.models.check),
             Repeated("metrics", 1.0, self._measure),
+            Repeated("key-watch", KEYS_SECONDS, self.access.reload),
         )
         collected = {
             path: collector.collect for path, collector in collectors(settings, self.log, pseudonym_of).items()
@@ -88,6 +93,7 @@ class Application:
         began = time.perf_counter()
         try:
             handler = self._handler(scope["path"], scope["method"])
+            self.access.check(role_for(scope["path"]), dict(scope["headers"]).get(b"authorization"))
             champion = self.models.current
             if handler is None and champion is not None:
                 _check_any_content_type(scope)

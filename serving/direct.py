@@ -13,6 +13,7 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from serving.access import role_for
 from serving.problems import OnceStored, Response, overloaded
 from serving.requests import is_within
 
@@ -42,8 +43,8 @@ class DirectCycle:
 
 
 class DirectProtocol(HttpToolsProtocol):
-    """One connection to the application, which says by `json_routes` what may go the short way, and its bodies' limit
-    by `body_limit_bytes`."""
+    """One connection to the application, which says by `json_routes` what may go the short way, its bodies' limit by
+    `body_limit_bytes`, and by `access` who may."""
 
     def on_message_begin(self) -> None:
         self.url, self.headers, self.expect_100_continue = b"", [], False
@@ -63,13 +64,17 @@ class DirectProtocol(HttpToolsProtocol):
     def _plain_route(self) -> JsonRoute | None:
         """The route of a request that asks for nothing but an answer to its JSON."""
         routes: Mapping[str, JsonRoute] = self.app.json_routes
-        route = routes.get(self.url.decode("latin-1"))
+        path = self.url.decode("latin-1")
+        route = routes.get(path)
         if route is None or self.parser.get_method() != b"POST" or self.parser.get_http_version() != "1.1":
             return None
         headers = dict(self.headers)
         length = headers.get(b"content-length", b"")
         is_plain = headers.get(b"content-type") == b"application/json" and NOT_PLAIN.isdisjoint(headers)
-        return route if is_plain and length and is_within(length, self.app.body_limit_bytes) else None
+        if not is_plain or not length or not is_within(length, self.app.body_limit_bytes):
+            return None
+        refusal = self.app.access.refusal(role_for(path), headers.get(b"authorization"))
+        return route if refusal is None else None
 
     def on_body(self, body: bytes) -> None:
         if isinstance(self.cycle, DirectCycle):

@@ -1,4 +1,5 @@
 import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,13 @@ def test_the_old_text_stays_when_the_new_one_does_not_reach_the_disk(tmp_path, m
     with pytest.raises(OSError, match="no disk"):
         replace_whole(tmp_path / "note", "new")
     assert (tmp_path / "note").read_text() == "old"
+
+
+def test_a_secret_is_for_its_owner_only_from_the_first_byte_on(tmp_path, monkeypatch):
+    modes = []
+    monkeypatch.setattr(os, "fsync", lambda number: modes.append(stat.S_IMODE(os.fstat(number).st_mode)))
+    replace_whole(tmp_path / "note", "text", mode=0o600)
+    assert modes[0] == stat.S_IMODE((tmp_path / "note").stat().st_mode) == 0o600
 
 
 def test_file_and_folder_are_synced(tmp_path, monkeypatch):

@@ -66,6 +66,7 @@ def test_every_path_lies_under_home_and_the_secret_outside_the_lake(settings: Se
     assert settings.checkpoints == home / "checkpoints"
     assert settings.snapshots == home / "snapshots"
     assert settings.pseudonym_key == home / "secrets" / "pseudonym.key"
+    assert settings.api_keys == home / "secrets" / "api_keys.json"
 
 
 def test_addresses_are_made_of_host_and_port():
@@ -94,6 +95,7 @@ def test_addresses_are_made_of_host_and_port():
         ("[services]\nserving_port = 5000", "services.*_port: the four ports must differ and lie within 1 and 65535"),
         ('[clock]\nstated = "yesterday"', "clock.stated: Invalid isoformat string: 'yesterday'"),
         ('[clock]\nstated = "2019-11-30T23:00:00"', "clock.stated: '2019-11-30T23:00:00' has no time zone"),
+        ('[serving]\naccess = "closed"', "serving.access is 'closed', not 'open' or 'keys'"),
         ("[services\n", "not valid TOML: "),
     ],
 )
@@ -102,6 +104,24 @@ def test_a_mistake_in_an_overlay_names_the_overlay_and_the_key(tmp_path, text, m
         load(overlay(tmp_path, text))
     assert str(raised.value).startswith(f"{tmp_path / 'overlay.toml'}: ")
     assert message in str(raised.value)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.9.1", "::1", "localhost"])
+def test_on_loopback_access_may_be_open(tmp_path, host):
+    loaded = load(overlay(tmp_path, f'[services]\nhost = "{host}"\n'))
+    assert (loaded.services.host, loaded.serving.access) == (host, "open")
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "", "::", "10.0.0.7", "128.0.0.1", "localhost.example.org", "serving"])
+def test_beyond_loopback_access_takes_keys(tmp_path, host):
+    beyond = f'[services]\nhost = "{host}"\n[serving]\naccess = '
+    with pytest.raises(ConfigurationError) as raised:
+        load(overlay(tmp_path, f'{beyond}"open"\n'))
+    assert str(raised.value) == (
+        f"services.host is '{host}', not loopback, and serving.access is "
+        '"open": set access to "keys" and make some by `clicklake key add`, or listen on 127.0.0.1'
+    )
+    assert load(overlay(tmp_path, f'{beyond}"keys"\n')).services.host == host
 
 
 def test_a_missing_overlay_is_named(tmp_path):

@@ -21,9 +21,8 @@ def test_a_body_in_pieces_is_one() -> None:
     asked = Asked()
 
     def talk(protocol: DirectProtocol) -> None:
-        whole = request(b"[]")
-        for place in range(len(whole)):
-            protocol.data_received(whole[place : place + 1])
+        for byte in request(b"[]"):
+            protocol.data_received(bytes([byte]))
 
     assert talked(asked, talk).statuses() == [201]
     assert asked.bodies == [b"[]"]
@@ -43,6 +42,7 @@ def test_a_body_in_pieces_is_one() -> None:
         request(b"[123456789]", content_length="11"),
         request(content_length="0" * 5000 + "2"),
         request(upgrade="h2c"),
+        request(authorization="refused"),
         request(b"0\r\n\r\n", transfer_encoding="chunked").replace(b"content-length: 2\r\n", b""),
         request().replace(b"content-length", b"content-type: text/plain\r\ncontent-length"),
     ],
@@ -66,7 +66,6 @@ def test_a_body_as_large_as_the_limit_is_plain_and_is_let_go_of_once_it_is_answe
 
 def test_requests_in_one_piece_are_answered_in_their_order() -> None:
     """The second waits for the first, through ASGI; behind both the short way is free again."""
-    asked = Asked()
 
     async def talk(protocol: DirectProtocol) -> None:
         protocol.data_received(request() + request())
@@ -74,7 +73,7 @@ def test_requests_in_one_piece_are_answered_in_their_order() -> None:
         await asyncio.gather(*protocol.tasks)
         protocol.data_received(request())
 
-    assert talked(asked, talk).statuses() == [201, 202, 201]
+    assert talked(Asked(), talk).statuses() == [201, 202, 201]
 
 
 def test_a_refusal_of_the_route_is_the_answer() -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import uvicorn
@@ -10,7 +11,7 @@ from uvicorn.server import ServerState
 from serving.admission import Admission
 from serving.direct import DirectProtocol
 from serving.metrics import Metrics
-from serving.problems import Response, failed, json_response
+from serving.problems import ProblemError, Response, failed, json_response
 
 HEADERS = {"host": "x", "content-type": "application/json", "content-length": "2"}
 
@@ -55,6 +56,7 @@ class Asked:
     """An application that answers 201 by its route and 202 by ASGI, and remembers the bodies it got by the route."""
 
     body_limit_bytes = 10
+    access = SimpleNamespace(refusal=lambda _, key: ProblemError(401, "unauthorized") if key == b"refused" else None)
 
     def __init__(self) -> None:
         self.bodies: list[bytes] = []
