@@ -14,6 +14,7 @@ from cli.models import SHOWN_METRICS
 from cli.result_table import show_table
 from data_contracts.lake import open_lake
 from data_contracts.registry import RegistryError, challenger, champion
+from data_contracts.sections import KEYS
 from data_contracts.settings import Settings
 from simulator.truth import read_market
 
@@ -67,7 +68,11 @@ def show_truth(settings: Settings, console: Console) -> None:
 
 
 def show_prediction(settings: Settings, console: Console, version: str | None) -> None:
-    """Asks the endpoint for a score of an ad of the lake, by the champion when there is one, and prints both."""
+    """Asks the endpoint for a score of an ad of the lake, by the champion when there is one, and prints both.
+    Where serving takes keys, it has none and says how to get one."""
+    if settings.serving.access == KEYS:
+        console.print("\nPOST /predict takes a key: `clicklake key add --role predict`, docs/serving.md", markup=False)
+        return
     with contextlib.closing(open_lake(settings)) as lake:
         newest = lake.sql("SELECT ad_id, position FROM ad_impressions ORDER BY timestamp DESC, impression_id LIMIT 1")
         row = newest.fetchone()

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
@@ -138,6 +139,14 @@ def test_an_endpoint_that_does_not_score_is_an_error_with_its_words(
     with answering(settings, [], 503), pytest.raises(CommandError, match="the endpoint did not score"):
         show_prediction(settings, console, None)
     assert written.getvalue().splitlines()[-1] == '  503 {"title": "said the endpoint"}'
+
+
+def test_where_serving_takes_keys_it_is_not_asked_and_it_is_said_how_to_get_one(
+    settings: Settings, console: Console, written: io.StringIO
+) -> None:
+    show_prediction(replace(settings, serving=replace(settings.serving, access="keys")), console, "2")
+    told = " ".join(written.getvalue().split())
+    assert told == "POST /predict takes a key: `clicklake key add --role predict`, docs/serving.md"
 
 
 def test_a_lake_without_an_impression_has_no_ad_to_score(settings: Settings, console: Console) -> None:
