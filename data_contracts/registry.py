@@ -20,6 +20,7 @@ __all__ = [
     "ApprovalNeededError",
     "NotPromotableError",
     "RegistryError",
+    "UnknownVersionError",
     "aliases",
     "challenger",
     "champion",
@@ -40,6 +41,10 @@ ROLLED_BACK = "rolled_back"
 """Tag of a version that a person took out of traffic: when and why."""
 NO_PUNCTUATION = str.maketrans("", "", "-:")
 """MLflow takes no colon in the name of a tag."""
+
+
+class UnknownVersionError(RegistryError):
+    """There is no such version of the model."""
 
 
 class NotPromotableError(RegistryError):
@@ -99,10 +104,16 @@ def versions(settings: Settings, newest: int | None = None) -> list[RegisteredVe
 
 
 def version(settings: Settings, number: str) -> RegisteredVersion:
-    """One version by its number. Raises RegistryError when there is none."""
+    """One version by its number. Raises UnknownVersionError when there is none."""
     with plain_errors():
         client = connect(settings)
-        return _registered(client, client.get_model_version(settings.model_name, number))
+        try:
+            found = client.get_model_version(settings.model_name, number)
+        except MlflowException as error:
+            if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+                raise UnknownVersionError(f"{settings.model_name} has no version {number}") from None
+            raise
+        return _registered(client, found)
 
 
 def set_challenger(settings: Settings, version: str) -> None:

@@ -83,6 +83,16 @@ class Access:
             return None
         return ProblemError(403, "forbidden", f"this takes a key with the role {role}")
 
+    def asker(self, authorization: bytes | None) -> tuple[str, bool]:
+        """Who asks, by the id and name of the key, and whether as an admin: with open access everyone is one."""
+        if self._is_open:
+            return "open access", True
+        ring, remembered = self._in_use
+        key = remembered.get(authorization or b"") or _found(ring, remembered, authorization or b"")
+        if key is None:
+            return "nobody", False
+        return f"key {key.id} ({key.name})" if key.name else f"key {key.id}", ADMIN in key.roles
+
     def reload(self) -> None:
         """Takes the keys of the file over if it has changed; while it cannot be read, those in use stay."""
         if self._is_open:

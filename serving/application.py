@@ -8,6 +8,7 @@ POST /predict
   `features` are text, numbers or booleans; `position` among them is the slot. `source` is the rung of the ladder that
   answered (serving.scoring). The answer is given once its records are on disk.
 POST /event/impression, /event/click, /catalog/ads, /catalog/users: serving.collector.
+PUT /model/activate/{version}: serving.activation.
 GET /model/active, GET /health, GET /healthz/live, GET /healthz/ready: serving.status. GET /metrics: serving.metrics.
 /invocations, /ping, /version and the rest of MLflow's routes: MLflow's own answers, from the same loaded model.
 A refusal is a problem document: serving.problems. Which role a route needs: serving.access.
@@ -18,13 +19,14 @@ What takes a JSON body is in `json_routes`: serving.direct answers most of it wi
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from functools import lru_cache, partial
-from typing import Any
 
 from data_contracts.pseudonym import load_key, pseudonym
 from data_contracts.settings import Settings
 from serving.access import Access, role_for
+from serving.activation import Activator, etag
 from serving.admission import Admission
 from serving.background import Repeated
+from serving.bodies import DisconnectedError, check_any_content_type, json_body, whole_body
 from serving.collector import collectors
 from serving.counts import SnapshotWatch
 from serving.direct import JsonRoute
@@ -34,20 +36,16 @@ from serving.metrics import CONTENT_TYPE, Metrics
 from serving.models import ModelWatch
 from serving.predict import Predictor
 from serving.problems import OnceStored, ProblemError, Response, failed, json_response, overloaded, unavailable
-from serving.requests import check_content_type, is_within
 from serving.status import active_model, health, unready
 
 MLFLOW_PATHS = frozenset({"/invocations", "/ping", "/version", "/docs", "/redoc", "/openapi.json"})
+ACTIVATE = "/model/activate/"
 STOP_SECONDS = 1.0
 KEYS_SECONDS = 1.0
 """How long a removed key may go on."""
 REMEMBERED_PSEUDONYMS = 100_000
 
 Handler = Callable[[Message, Receive], Awaitable[Response]]
-
-
-class DisconnectedError(Exception):
-    """The client went away before its request was whole."""
 
 
 class Application:
@@ -64,6 +62,7 @@ class Application:
         self.snapshots = SnapshotWatch(settings.snapshots)
         self.log = EventLog(settings)
         pseudonym_of = lru_cache(REMEMBERED_PSEUDONYMS)(partial(pseudonym, load_key(settings.pseudonym_key)))
+        self._activator = Activator(settings, self.models)
         self.metrics = Metrics()
         predictor = Predictor(settings, self.models, self.snapshots, pseudonym_of, self.metrics)
         every = settings.serving.champion_poll_seconds
@@ -79,6 +78,7 @@ class Application:
         self.json_routes: Mapping[str, JsonRoute] = {"/predict": predictor.predict, **collected}
         self._routes: Mapping[str, Mapping[str, Handler]] = {
             "/model/active": {"GET": self._active_model, "HEAD": self._active_model},
+            ACTIVATE: {"PUT": self._activate},
             "/health": {"GET": self._health, "HEAD": self._health},
             "/healthz/live": {"GET": _live, "HEAD": _live},
             "/healthz/ready": {"GET": self._ready, "HEAD": self._ready},
@@ -96,7 +96,7 @@ class Application:
             self.access.check(role_for(scope["path"]), dict(scope["headers"]).get(b"authorization"))
             champion = self.models.current
             if handler is None and champion is not None:
-                _check_any_content_type(scope)
+                check_any_content_type(scope)
                 await champion.invocations(scope, receive, send)
                 return
             if handler is None:
@@ -108,7 +108,8 @@ class Application:
             response = self.refusal(error)
         for message in response.messages():
             await send(message)
-        route = scope["path"] if scope["path"] in self._routes else "other"
+        route = self._route(scope["path"])
+        route = route if route in self._routes else "other"
         self.metrics.answered(route, response.status, time.perf_counter() - began)
 
     def refusal(self, error: Exception) -> Response:
@@ -116,9 +117,14 @@ class Application:
         self.metrics.refused(error.kind if isinstance(error, ProblemError) else "internal_error")
         return failed(error)
 
+    @staticmethod
+    def _route(path: str) -> str:
+        """The route of a path; what is right below /model/activate/ is one's parameter."""
+        return ACTIVATE if path.startswith(ACTIVATE) and "/" not in path[len(ACTIVATE) :] else path
+
     def _handler(self, path: str, method: str) -> Handler | None:
         """Ours, or None for MLflow's; raises ProblemError 404 or 405."""
-        methods = self._routes.get(path)
+        methods = self._routes.get(self._route(path))
         if methods is None:
             if path in MLFLOW_PATHS:
                 return None
@@ -130,7 +136,7 @@ class Application:
 
     def _with_body(self, route: JsonRoute) -> Handler:
         async def handler(scope: Message, receive: Receive) -> Response:
-            body = await _json_body(scope, receive, self.body_limit_bytes)
+            body = await json_body(scope, receive, self.body_limit_bytes)
             if not self.admission.admits():
                 raise overloaded()
             answer = route(body)
@@ -148,7 +154,16 @@ class Application:
         return answer.response
 
     async def _active_model(self, scope: Message, receive: Receive) -> Response:
-        return json_response(active_model(self._settings, self.models))
+        told = json_response(active_model(self._settings, self.models))
+        champion = self.models.current
+        return Response(told.status, told.body, headers={"etag": etag(champion.version if champion else None)})
+
+    async def _activate(self, scope: Message, receive: Receive) -> Response:
+        headers = dict(scope["headers"])
+        body = await whole_body(scope, receive, self.body_limit_bytes)
+        who, is_admin = self.access.asker(headers.get(b"authorization"))
+        if_match = headers.get(b"if-match", b"").decode("latin-1")
+        return await self._activator.activate(scope["path"][len(ACTIVATE) :], body, if_match, who, is_admin)
 
     async def _health(self, scope: Message, receive: Receive) -> Response:
         return json_response(health(self._settings, self.models, self.snapshots, self.log))
@@ -190,33 +205,3 @@ class Application:
 
 async def _live(scope: Message, receive: Receive) -> Response:
     return json_response({"status": "live"})
-
-
-def _check_any_content_type(scope: Message) -> None:
-    """MLflow answers a POST without a Content-Type with 500."""
-    if scope["method"] == "POST" and b"content-type" not in dict(scope["headers"]):
-        raise ProblemError(415, "unsupported_media_type", "send a Content-Type")
-
-
-async def _json_body(scope: Message, receive: Receive, limit: int) -> bytes:
-    """The whole body; raises ProblemError 415, and 413 as soon as it is known to be over `limit` bytes."""
-    headers = dict(scope["headers"])
-    check_content_type(headers)
-    if not is_within(headers.get(b"content-length", b"0"), limit):
-        raise _too_large(limit)
-    message: Mapping[str, Any] = await receive()
-    parts = [message.get("body", b"")]
-    size = len(parts[0])
-    while size <= limit and message.get("more_body", False):
-        message = await receive()
-        parts.append(message.get("body", b""))
-        size += len(parts[-1])
-    if message["type"] == "http.disconnect":
-        raise DisconnectedError
-    if size > limit:
-        raise _too_large(limit)
-    return b"".join(parts)
-
-
-def _too_large(limit: int) -> ProblemError:
-    return ProblemError(413, "body_too_large", f"at most {limit} bytes", headers={"connection": "close"})

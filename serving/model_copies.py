@@ -10,6 +10,7 @@ import json
 import logging
 import os
 import shutil
+import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -76,7 +77,7 @@ class ModelCopies:
             shutil.rmtree(model.parent)  # of a registry that began anew
         except (FileNotFoundError, DamagedCopyError) as error:
             LOGGER.info("%s; it is fetched", error)
-        making = self._folder / f"making.{os.getpid()}"
+        making = self._folder / f"making.{os.getpid()}.{threading.get_ident()}"
         shutil.rmtree(making, ignore_errors=True)  # of a process that was killed
         (making / "download").mkdir(parents=True)
         download(making / "download").rename(making / MODEL)

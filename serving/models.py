@@ -8,11 +8,14 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from data_contracts.settings import Settings
 from serving.loaded_model import LoadedModel, loaded
 from serving.model_copies import DamagedCopyError, ModelCopies
+
+if TYPE_CHECKING:
+    from data_contracts.model_versions import RegisteredVersion
 
 LOGGER = logging.getLogger(__name__)
 LONGEST_PAUSE_SECONDS = 60.0
@@ -83,6 +86,14 @@ class ModelWatch:
         self._follow(named, is_registry_known=True)
         self._report_registry("")
 
+    def problem_of(self, registered: "RegisteredVersion") -> str:
+        """Why a version could not be used; empty for one that loads and scores. It takes nothing over."""
+        try:
+            loaded(registered, self._kept(registered))
+        except Exception as error:  # noqa: BLE001 - loading runs the version's own code; whatever it raises, it is out
+            return f"{type(error).__name__}: {error}".splitlines()[0]
+        return ""
+
     def _follow(self, aliases: Mapping[str, str], is_registry_known: bool) -> None:
         """Bring `in_use` to what `aliases` name, the champion first."""
         self._wanted = aliases.get(CHAMPION)
@@ -126,16 +137,19 @@ class ModelWatch:
         return found
 
     def _registered(self, version: str) -> LoadedModel:
-        from mlflow.artifacts import download_artifacts
-
         from data_contracts import registry
 
         registered = registry.version(self._settings, version)
+        return loaded(registered, self._kept(registered))
+
+    def _kept(self, registered: "RegisteredVersion") -> Path:
+        """The folder of serving's own copy of its model."""
+        from mlflow.artifacts import download_artifacts
 
         def download(folder: Path) -> Path:
             return Path(download_artifacts(artifact_uri=registered.uri, dst_path=str(folder)))
 
-        return loaded(registered, self._copies.keep(registered, download))
+        return self._copies.keep(registered, download)
 
     def _refuse(self, version: str, reason: str) -> None:
         tried = self._refusals[version].attempts if version in self._refusals else 0

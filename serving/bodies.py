@@ -1,0 +1,47 @@
+"""Bodies as ASGI brings them: whole and within their limit, or a refusal."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from serving.loaded_model import Message, Receive
+from serving.problems import ProblemError
+from serving.requests import check_content_type, is_within
+
+
+class DisconnectedError(Exception):
+    """The client went away before its request was whole."""
+
+
+def check_any_content_type(scope: Message) -> None:
+    """MLflow answers a POST without a Content-Type with 500."""
+    if scope["method"] == "POST" and b"content-type" not in dict(scope["headers"]):
+        raise ProblemError(415, "unsupported_media_type", "send a Content-Type")
+
+
+async def json_body(scope: Message, receive: Receive, limit: int) -> bytes:
+    """As whole_body; raises ProblemError 415 where it is not said to be JSON."""
+    check_content_type(dict(scope["headers"]))
+    return await whole_body(scope, receive, limit)
+
+
+async def whole_body(scope: Message, receive: Receive, limit: int) -> bytes:
+    """The whole body; raises ProblemError 413 as soon as it is known to be over `limit` bytes."""
+    headers = dict(scope["headers"])
+    if not is_within(headers.get(b"content-length", b"0"), limit):
+        raise _too_large(limit)
+    message: Mapping[str, Any] = await receive()
+    parts = [message.get("body", b"")]
+    size = len(parts[0])
+    while size <= limit and message.get("more_body", False):
+        message = await receive()
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
+    if message["type"] == "http.disconnect":
+        raise DisconnectedError
+    if size > limit:
+        raise _too_large(limit)
+    return b"".join(parts)
+
+
+def _too_large(limit: int) -> ProblemError:
+    return ProblemError(413, "body_too_large", f"at most {limit} bytes", headers={"connection": "close"})
