@@ -19,7 +19,8 @@ from data_contracts.pseudonym import load_key, pseudonym
 from data_contracts.settings import load
 from spark_jobs import count_events, publish_counts
 from spark_jobs.refine_events import refine_batch
-from tests.serving.conftest import NOON, Registry, environment, running, wait_for
+from tests.serving.conftest import NOON, environment, running, wait_for
+from tests.serving.tiny_registry import Registry
 
 pytestmark = pytest.mark.spark
 AS_OF = datetime.fromtimestamp(NOON, UTC)

@@ -1,8 +1,6 @@
 """Real parts in small: a published snapshot, a registry with sound and broken versions, serving over real HTTP."""
 
 import importlib
-import json
-import os
 import shutil
 import socket
 import threading
@@ -19,7 +17,6 @@ import lmdb
 import pytest
 import uvicorn
 
-from data_contracts.prior import Prior, Shown
 from data_contracts.settings import Settings, load
 from data_contracts.snapshot import (
     META_KEY,
@@ -34,6 +31,7 @@ from data_contracts.snapshot import (
 from serving.__main__ import server_config
 from serving.application import Application
 from tests.serving.landed import landed_rows
+from tests.serving.tiny_registry import Registry, fill
 
 HERE = Path(__file__).parent
 NOON = 1575115200  # 2019-11-30T12:00:00Z
@@ -48,11 +46,6 @@ ENTITIES = {
     ("ad_id|device_type", "shoes", "phone"): (600, 40),
     ("ad_id|device_type", "shoes", "unknown"): (400, 10),
 }
-FAULTS = ("", "", "does not load", "gives NaN", "fails in slot 13")
-"""How version 1, 2, ... of the registry is broken; the sound ones differ in scale."""
-WITH_PRIOR = 2
-PRIOR = Prior(Shown(100, 10_000), {"spring": Shown(30, 1000)}, {"shoes": Shown(20, 200)}, {"shoes": "spring"})
-"""What version 2 brings along in its bundle."""
 
 
 def wait_for(condition: Callable[[], Any], seconds: float = 20.0) -> Any:
@@ -136,47 +129,11 @@ def publish(settings: Settings) -> Callable[..., Path]:
     return published
 
 
-@dataclass(frozen=True)
-class Registry:
-    """A registry whose alias may be moved at will, without a verdict."""
-
-    uri: str
-    name: str = "ad_ctr"
-
-    def promote(self, version: int | None, alias: str = "champion") -> None:
-        from mlflow import MlflowClient
-
-        client = MlflowClient(tracking_uri=self.uri)
-        if version is None:
-            client.delete_registered_model_alias(self.name, alias)
-        else:
-            client.set_registered_model_alias(self.name, alias, str(version))
-
-
 @pytest.fixture(scope="session")
 def filled_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A SQLite store with one version a line of FAULTS; made once, since its schema alone costs seconds."""
-    os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
-    import mlflow
-
     folder = tmp_path_factory.mktemp("mlflow")
-    mlflow.set_tracking_uri(f"sqlite:///{folder / 'store.db'}")
-    prior = folder / "prior.json"
-    prior.write_text(PRIOR.as_json())
-    experiment = mlflow.create_experiment("ad_ctr", artifact_location=str(folder / "artifacts"))
-    for number, fault in enumerate(FAULTS, 1):
-        traits = folder / "traits.json"
-        traits.write_text(json.dumps({"scale": float(number), "fault": fault}))
-        priors = {"prior": str(prior)} if number == WITH_PRIOR else {}
-        with mlflow.start_run(experiment_id=experiment):
-            mlflow.log_metrics({"holdout_log_loss": 0.03, "holdout_normalized_entropy": 0.99})
-            mlflow.pyfunc.log_model(
-                name="model",
-                python_model=str(HERE / "tiny_model.py"),
-                artifacts={"traits": str(traits), "feature_set": str(HERE / "tiny_features.py"), **priors},
-                pip_requirements=["mlflow"],
-                registered_model_name="ad_ctr",
-            )
+    fill(folder)
     return folder
 
 
@@ -255,4 +212,5 @@ def served(publish: Callable[..., Path], registry: Registry, serve: Callable[[],
     registry.promote(1)
     serving = serve()
     wait_for(lambda: serving.application.models.current and serving.application.snapshots.current)
+    wait_for(lambda: not serving.application.models.registry_problem)
     return serving
