@@ -13,7 +13,8 @@ from bench.scoring_servers import Server
 
 SHARES = (0.2, 0.4, 0.6, 0.8, 0.9, 1.0, 1.25, 1.5, 2.0)
 """Of the capacity in a closed loop."""
-CONNECTIONS = 256
+CONNECTIONS = 1024
+"""As many requests may wait at once: a client of fewer connections would hold them back itself."""
 
 
 @dataclass(frozen=True)

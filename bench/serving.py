@@ -28,6 +28,9 @@ from bench.scored_world import made
 from bench.scoring_servers import CLIENT_CORE, NAMES, OURS, Server, servers
 from data_contracts.settings import HOME_CONF, load
 
+SLATE_CONNECTIONS = 16
+"""Slates that wait for one core at once; of more the last would be late, and refused."""
+
 
 @dataclass(frozen=True)
 class Measured:
@@ -72,7 +75,11 @@ def main() -> None:
     try:
         with ExitStack() as stack:
             up = servers(stack, made(settings, asked.users, asked.ads), folder, asked.servers, asked.slates)
-            loads = [(server, ads, conn) for ads in asked.slates for conn in asked.connections for server in up]
+            most = {
+                ads: [min(each, SLATE_CONNECTIONS) if ads > 1 else each for each in asked.connections]
+                for ads in asked.slates
+            }
+            loads = [(server, ads, conn) for ads in asked.slates for conn in most[ads] for server in up]
             for server, ads, connections in loads:
                 measured(server, ads, connections, asked.seconds / 5)
             for _ in range(asked.rounds):

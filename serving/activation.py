@@ -28,6 +28,14 @@ class ActivateBody(msgspec.Struct, forbid_unknown_fields=True):
     reason: Annotated[str, msgspec.Meta(min_length=1, max_length=1000)] | None = None
 
 
+class Activated(msgspec.Struct, frozen=True):
+    """The champion from now on, and the one before; `is_in_use` says whether the worker that was asked has it."""
+
+    version: str
+    previous: str | None
+    is_in_use: bool
+
+
 DECODER = msgspec.json.Decoder(ActivateBody)
 
 
@@ -54,8 +62,7 @@ class Activator:
             raise ProblemError(403, "forbidden", "to overrule a verdict takes a key with the role admin")
         before = await asyncio.to_thread(self._promoted, version, if_match, f"{who}: {reason}" if reason else "")
         is_in_use = await self._is_in_use(version)
-        told = {"version": version, "previous": before, "is_in_use": is_in_use}
-        answer = json_response(told, 200 if is_in_use else 202)
+        answer = json_response(Activated(version, before, is_in_use), 200 if is_in_use else 202)
         return Response(answer.status, answer.body, headers={"etag": etag(version)})
 
     def _promoted(self, version: str, if_match: str, approved_by: str) -> str | None:

@@ -10,7 +10,8 @@ POST /predict
 POST /event/impression, /event/click, /catalog/ads, /catalog/users: serving.collector.
 PUT /model/activate/{version}: serving.activation.
 GET /model/active, GET /health, GET /healthz/live, GET /healthz/ready: serving.status. GET /metrics: serving.metrics.
-/invocations, /ping, /version and the rest of MLflow's routes: MLflow's own answers, from the same loaded model.
+GET /openapi.json, GET /docs: serving.openapi.
+/invocations, /ping, /version: MLflow's own answers, from the same loaded model.
 A refusal is a problem document: serving.problems. Which role a route needs: serving.access.
 
 What takes a JSON body is in `json_routes`: serving.direct answers most of it without the messages of ASGI in between.
@@ -34,12 +35,14 @@ from serving.event_log import EventLog
 from serving.loaded_model import Message, Receive, Send
 from serving.metrics import CONTENT_TYPE, Metrics
 from serving.models import ModelWatch
+from serving.openapi import ApiPages
 from serving.predict import Predictor
 from serving.problems import OnceStored, ProblemError, Response, failed, json_response, overloaded, unavailable
-from serving.status import active_model, health, unready
+from serving.status import active_model, health, readiness
 
-MLFLOW_PATHS = frozenset({"/invocations", "/ping", "/version", "/docs", "/redoc", "/openapi.json"})
-ACTIVATE = "/model/activate/"
+MLFLOW_ROUTES = {"/invocations": "POST", "/ping": "GET", "/version": "GET"}
+ACTIVATE = "/model/activate/{version}"
+BELOW_ACTIVATE = "/model/activate/"
 STOP_SECONDS = 1.0
 KEYS_SECONDS = 1.0
 """How long a removed key may go on."""
@@ -76,6 +79,7 @@ class Application:
             path: collector.collect for path, collector in collectors(settings, self.log, pseudonym_of).items()
         }
         self.json_routes: Mapping[str, JsonRoute] = {"/predict": predictor.predict, **collected}
+        pages = ApiPages(settings, self.models)
         self._routes: Mapping[str, Mapping[str, Handler]] = {
             "/model/active": {"GET": self._active_model, "HEAD": self._active_model},
             ACTIVATE: {"PUT": self._activate},
@@ -83,6 +87,8 @@ class Application:
             "/healthz/live": {"GET": _live, "HEAD": _live},
             "/healthz/ready": {"GET": self._ready, "HEAD": self._ready},
             "/metrics": {"GET": self._exposition, "HEAD": self._exposition},
+            "/openapi.json": {"GET": pages.document, "HEAD": pages.document},
+            "/docs": {"GET": pages.page, "HEAD": pages.page},
             **{path: {"POST": self._with_body(route)} for path, route in self.json_routes.items()},
         }
 
@@ -120,19 +126,18 @@ class Application:
     @staticmethod
     def _route(path: str) -> str:
         """The route of a path; what is right below /model/activate/ is one's parameter."""
-        return ACTIVATE if path.startswith(ACTIVATE) and "/" not in path[len(ACTIVATE) :] else path
+        is_below = path.startswith(BELOW_ACTIVATE) and "/" not in path[len(BELOW_ACTIVATE) :]
+        return ACTIVATE if is_below else path
 
     def _handler(self, path: str, method: str) -> Handler | None:
         """Ours, or None for MLflow's; raises ProblemError 404 or 405."""
-        methods = self._routes.get(self._route(path))
-        if methods is None:
-            if path in MLFLOW_PATHS:
-                return None
+        methods = self._routes.get(self._route(path), {})
+        allowed = ", ".join(methods) or MLFLOW_ROUTES.get(path)
+        if allowed is None:
             raise ProblemError(404, "not_found", "no such path")
-        if method not in methods:
-            allowed = ", ".join(methods)
+        if method not in methods and method != MLFLOW_ROUTES.get(path):
             raise ProblemError(405, "method_not_allowed", f"allowed: {allowed}", headers={"allow": allowed})
-        return methods[method]
+        return methods.get(method)
 
     def _with_body(self, route: JsonRoute) -> Handler:
         async def handler(scope: Message, receive: Receive) -> Response:
@@ -163,14 +168,14 @@ class Application:
         body = await whole_body(scope, receive, self.body_limit_bytes)
         who, is_admin = self.access.asker(headers.get(b"authorization"))
         if_match = headers.get(b"if-match", b"").decode("latin-1")
-        return await self._activator.activate(scope["path"][len(ACTIVATE) :], body, if_match, who, is_admin)
+        return await self._activator.activate(scope["path"].removeprefix(BELOW_ACTIVATE), body, if_match, who, is_admin)
 
     async def _health(self, scope: Message, receive: Receive) -> Response:
         return json_response(health(self._settings, self.models, self.snapshots, self.log))
 
     async def _ready(self, scope: Message, receive: Receive) -> Response:
-        reasons = unready(self.models, self.snapshots, self.log)
-        return json_response({"status": "unready" if reasons else "ready", "reasons": reasons}, 503 if reasons else 200)
+        told = readiness(self.models, self.snapshots, self.log)
+        return json_response(told, 200 if told["status"] == "ready" else 503)
 
     async def _exposition(self, scope: Message, receive: Receive) -> Response:
         return Response(200, self.metrics.exposition(), CONTENT_TYPE)

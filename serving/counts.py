@@ -4,10 +4,9 @@ import logging
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypedDict
 
 import lmdb
 
@@ -23,6 +22,15 @@ CLOCK_SKEW = 300
 """Seconds by which this machine's clock may be behind the one that published."""
 CHECK_SECONDS = 120
 ROOT = Path(__file__).resolve().parent.parent
+
+
+class SnapshotStatus(TypedDict):
+    """The snapshot in use, and why there is none newer."""
+
+    state: Literal["fresh", "stale", "missing"]
+    as_of: datetime | None
+    age_seconds: float | None
+    problem: str | None
 
 
 class Snapshot:
@@ -93,7 +101,7 @@ class SnapshotWatch:
             LOGGER.warning("%s", problem)
         self.problem = problem
 
-    def status(self, now: datetime) -> Mapping[str, object]:
+    def status(self, now: datetime) -> SnapshotStatus:
         """For /health."""
         snapshot = self.current
         state: Literal["fresh", "stale", "missing"] = "missing"

@@ -55,6 +55,16 @@ class FieldError(msgspec.Struct, frozen=True):
     code: str
 
 
+class Problem(msgspec.Struct, frozen=True):
+    """A refusal: `type` names the reason, `errors` the fields at fault."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    errors: Sequence[FieldError]
+
+
 class ProblemError(Exception):
     """A refusal on its way to the client."""
 
@@ -70,13 +80,7 @@ class ProblemError(Exception):
         self.status, self.kind, self.detail, self.errors, self.headers = status, kind, detail, errors, headers
 
     def response(self) -> Response:
-        content = {
-            "type": self.kind,
-            "title": HTTPStatus(self.status).phrase,
-            "status": self.status,
-            "detail": self.detail,
-            "errors": self.errors,
-        }
+        content = Problem(self.kind, HTTPStatus(self.status).phrase, self.status, self.detail, self.errors)
         return Response(self.status, msgspec.json.encode(content), "application/problem+json", self.headers)
 
 

@@ -1,22 +1,78 @@
 """What serving says of itself: /health and /model/active."""
 
 from collections.abc import Mapping
-from typing import Any
+from datetime import datetime
+from typing import Literal, TypedDict
 
+from data_contracts.model_versions import Outcome
 from data_contracts.settings import Settings
-from serving.counts import Snapshot, SnapshotWatch
+from serving.counts import Snapshot, SnapshotStatus, SnapshotWatch
 from serving.event_log import EventLog
 from serving.loaded_model import LoadedModel
 from serving.models import ModelWatch
 from serving.problems import ProblemError
 
 
-def health(settings: Settings, models: ModelWatch, snapshots: SnapshotWatch, log: EventLog) -> Mapping[str, Any]:
+class RefusedVersion(TypedDict):
+    """A version that would be the champion if it were sound."""
+
+    version: str
+    reason: str
+
+
+class ModelHealth(TypedDict):
+    """The champion in use, and what keeps it or a newer one from answering."""
+
+    version: str | None
+    problem: str | None
+    refused: RefusedVersion | None
+    failures: int
+    last_failure: str | None
+
+
+class PartHealth(TypedDict):
+    """One part that serving stands on."""
+
+    state: Literal["ok", "unreachable", "error"]
+    problem: str | None
+
+
+class Health(TypedDict):
     """`status` is ok, degraded (answers come, but not from the best rung) or unavailable (/predict answers 503)."""
+
+    status: Literal["ok", "degraded", "unavailable"]
+    model: ModelHealth
+    registry: PartHealth
+    snapshot: SnapshotStatus
+    landing: PartHealth
+
+
+class GateVerdict(TypedDict):
+    """What the gate said of a version."""
+
+    outcome: Outcome
+    summary: str
+
+
+class ActiveModel(TypedDict):
+    """The champion; a metric that is no number is null."""
+
+    model: str
+    version: str
+    run_id: str
+    loaded_since: datetime
+    feature_set_hash: str
+    metrics: Mapping[str, float | None]
+    verdict: GateVerdict | None
+    registry: Literal["ok", "unreachable"]
+
+
+def health(settings: Settings, models: ModelWatch, snapshots: SnapshotWatch, log: EventLog) -> Health:
+    """What this process has and lacks."""
     snapshot = snapshots.status(settings.clock.now())
     model = _model(models, snapshots)
-    status = "ok"
-    if snapshot["state"] != "fresh" or any(model[name] for name in ("problem", "refused", "failures")):
+    status: Literal["ok", "degraded", "unavailable"] = "ok"
+    if snapshot["state"] != "fresh" or model["problem"] or model["refused"] or model["failures"]:
         status = "degraded"
     if (snapshot["state"] == "missing" and not models.in_use.has_prior) or log.problem:
         status = "unavailable"
@@ -32,8 +88,15 @@ def health(settings: Settings, models: ModelWatch, snapshots: SnapshotWatch, log
     }
 
 
-def unready(models: ModelWatch, snapshots: SnapshotWatch, log: EventLog) -> list[str]:
-    """Why this process should get no requests now; what it has lost that others may have."""
+class Readiness(TypedDict):
+    """Whether this process should get requests; `reasons` say what it has lost, or lacks yet, that others may have."""
+
+    status: Literal["ready", "unready"]
+    reasons: list[str]
+
+
+def readiness(models: ModelWatch, snapshots: SnapshotWatch, log: EventLog) -> Readiness:
+    """For a load balancer."""
     reasons = []
     if models.lacks_champion:
         reasons.append(f"no model: {models.problem}")
@@ -43,10 +106,10 @@ def unready(models: ModelWatch, snapshots: SnapshotWatch, log: EventLog) -> list
         reasons.append(f"rows cannot be stored: {log.problem}")
     if log.is_nearly_full:
         reasons.append("the queue to the disk is nearly full")
-    return reasons
+    return {"status": "unready" if reasons else "ready", "reasons": reasons}
 
 
-def _model(models: ModelWatch, snapshots: SnapshotWatch) -> dict[str, Any]:
+def _model(models: ModelWatch, snapshots: SnapshotWatch) -> ModelHealth:
     champion, refused = models.current, models.refused
     return {
         "version": champion.version if champion else None,
@@ -62,7 +125,7 @@ def _unserved_counts(champion: LoadedModel, snapshot: Snapshot | None) -> str | 
     return f"the snapshot lacks {', '.join(sorted(lacking))}; the prior answers" if lacking else None
 
 
-def active_model(settings: Settings, models: ModelWatch) -> Mapping[str, Any]:
+def active_model(settings: Settings, models: ModelWatch) -> ActiveModel:
     """The champion in use; raises ProblemError 404 with the reason when there is none."""
     champion = models.current
     if champion is None:

@@ -11,9 +11,9 @@ from typing import Any
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
+from data_contracts.page_style import STYLE
 from data_contracts.schema import Table
 from data_contracts.tables import TABLES
-from spark_jobs.page_style import STYLE
 
 COULD_NOT_RUN = "could not run: "
 RUNS_SHOWN = 30

@@ -33,7 +33,6 @@ from serving.application import Application
 from tests.serving.landed import landed_rows
 from tests.serving.tiny_registry import Registry, fill
 
-HERE = Path(__file__).parent
 NOON = 1575115200  # 2019-11-30T12:00:00Z
 LAYOUT = {
     "ad_id": ["ad_impressions_7d", "ad_clicks_7d"],

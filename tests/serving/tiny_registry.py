@@ -5,9 +5,11 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from data_contracts.features import load_feature_set
 from data_contracts.prior import Prior, Shown
 
 HERE = Path(__file__).parent
+FEATURE_SET = HERE / "tiny_features.py"
 FAULTS = ("", "", "does not load", "gives NaN", "fails in slot 13")
 """How version 1, 2, ... of the registry is broken; the sound ones differ in scale."""
 WITH_PRIOR = 2
@@ -33,10 +35,14 @@ class Registry:
 
 
 def fill(folder: Path) -> None:
-    """Makes store.db in `folder`, with one version a line of FAULTS."""
+    """Makes store.db in `folder`, with one version a line of FAULTS, with the signature that training gives a model."""
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
     import mlflow
+    import pandas as pd
 
+    from ml.model_run import signature
+
+    feature_set = load_feature_set(FEATURE_SET)
     mlflow.set_tracking_uri(f"sqlite:///{folder / 'store.db'}")
     prior = folder / "prior.json"
     prior.write_text(PRIOR.as_json())
@@ -50,7 +56,9 @@ def fill(folder: Path) -> None:
             mlflow.pyfunc.log_model(
                 name="model",
                 python_model=str(HERE / "tiny_model.py"),
-                artifacts={"traits": str(traits), "feature_set": str(HERE / "tiny_features.py"), **priors},
+                artifacts={"traits": str(traits), "feature_set": str(FEATURE_SET), **priors},
+                signature=signature(feature_set),
+                input_example=pd.DataFrame([dict.fromkeys(feature_set.input_names, 1.0)]),
                 pip_requirements=["mlflow"],
                 registered_model_name="ad_ctr",
             )

@@ -1,4 +1,4 @@
-"""The look of the pages that jobs write: light and dark, narrow and wide, no font or script from elsewhere."""
+"""The look of the pages that jobs write and serving shows: light and dark, narrow and wide, nothing from elsewhere."""
 
 STYLE = """
 :root { color-scheme: light dark; --ink: #1d2330; --soft: #5b6475; --line: #dfe3ea; --paper: #fff; --ground: #f5f6f8;

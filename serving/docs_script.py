@@ -1,0 +1,46 @@
+"""What the page of the routes does when a button is pressed: plain JavaScript, whose hash its policy allows."""
+
+SCRIPT = r"""
+for (const box of document.querySelectorAll('.try')) {
+  const body = box.querySelector('textarea'), select = box.querySelector('select');
+  const mark = box.querySelector('.mark'), answer = box.querySelector('.answer');
+  const { method } = box.dataset, parameter = box.querySelector('input');
+  const path = () => parameter
+    ? box.dataset.path.replace(/{.+}/, encodeURIComponent(parameter.value)) : box.dataset.path;
+  const key = () => document.querySelector('#key').value.trim();
+  const show = (text, note, look) => {
+    answer.textContent = text; answer.hidden = text === '';
+    mark.textContent = note; mark.className = 'mark ' + look; mark.hidden = note === '';
+  };
+  const readable = (text, type) => {
+    if (!/json/.test(type)) return text;
+    try { return JSON.stringify(JSON.parse(text), null, 2); } catch { return text; }
+  };
+  if (select) select.onchange = () => {
+    body.value = select.value;
+    body.rows = Math.min(select.value.split('\n').length, 24);
+    show('', '', '');
+  };
+  box.querySelector('.send').onclick = async () => {
+    const headers = key() ? { Authorization: 'Bearer ' + key() } : {};
+    if (body) headers['Content-Type'] = 'application/json';
+    const asked = body && body.value.trim() ? { headers, body: body.value } : { headers };
+    const begun = performance.now();
+    try {
+      const response = await fetch(path(), { method, cache: 'no-store', ...asked });
+      const text = await response.text(), took = Math.round(performance.now() - begun);
+      const type = response.headers.get('Content-Type') || '';
+      const look = response.ok ? 'met' : response.status < 500 ? 'failed' : 'broken';
+      show(readable(text, type).trim(), `${response.status} ${response.statusText}, ${took} ms`, look);
+    } catch (error) { show('', 'no answer: ' + error.message, 'broken'); }
+  };
+  box.querySelector('.curl').onclick = () => {
+    const url = location.origin + path();
+    const quoted = body ? "'" + body.value.replaceAll("'", "'\\''") + "'" : '';
+    const how = method === 'GET' || method === 'POST' ? '' : ` -X ${method}`;
+    const who = key() ? ' -H "Authorization: Bearer $KEY"' : '';
+    const sent = body && body.value.trim() ? ` -H 'Content-Type: application/json' -d ${quoted}` : '';
+    show(`curl -s${how} ${url}${who}${sent}`, '', '');
+  };
+}
+"""
