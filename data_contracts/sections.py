@@ -182,6 +182,7 @@ class Serving:
     prior_strength: float
     slate_limit: int
     body_limit_bytes: int
+    invocations_limit_bytes: int
     segment_limit_bytes: int
     segment_limit_seconds: float
     log_queue_bytes: int

@@ -1,4 +1,6 @@
 import json
+import socket
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +74,21 @@ def test_mlflow_keeps_its_routes(served: Any) -> None:
     assert served.client.post("/invocations", json={"nonsense": 1}).status_code == 400
     assert served.client.get("/invocations").status_code == 405
     assert served.client.post("/invocations", content=b"1").status_code == 415
+
+
+def test_a_client_that_leaves_before_its_inputs_are_whole_is_no_error(
+    served: Any, caplog: pytest.LogCaptureFixture, waiting: Callable[..., Any]
+) -> None:
+    head = b"POST /invocations HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", served.settings.services.serving_port)) as connection:
+        connection.sendall(head + b"{}")
+    waiting(lambda: served.client.get("/ping").is_success)
+    assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == []
+
+
+def test_more_inputs_than_a_body_may_hold_are_refused(served: Any) -> None:
+    answer = served.client.post("/invocations", json={"dataframe_records": [{"position": 1.0}] * 2000})
+    assert (answer.status_code, answer.json()["type"]) == (413, "body_too_large")
 
 
 def test_the_active_model_is_told_with_its_metrics(served: Any, tiny_feature_set_hash: str) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from serving import application
+from serving import predict
 
 ROOT = Path(__file__).parents[2]
 CONFIG = Path(__file__).with_name("schemathesis.toml")
@@ -43,7 +43,7 @@ def test_whatever_is_asked_is_answered_as_the_document_says(served: Any, request
 
 def test_a_route_that_fails_for_some_input_is_found(served: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """The negative control of the test above."""
-    sound = application.parsed
+    sound = predict.parsed
 
     def failing(body: bytes, *limits: int) -> Any:
         request = sound(body, *limits)
@@ -51,7 +51,7 @@ def test_a_route_that_fails_for_some_input_is_found(served: Any, monkeypatch: py
             raise RuntimeError("not expected")
         return request
 
-    monkeypatch.setattr(application, "parsed", failing)
+    monkeypatch.setattr(predict, "parsed", failing)
     problems, _ = asked(served, 200, 0, "--include-path=/predict", "--no-shrink")
     assert "Server error" in problems
     assert "[500] Internal Server Error" in problems

@@ -67,9 +67,9 @@ def test_without_model_and_snapshot_a_prediction_is_503_with_the_reason(degraded
     assert (answer.json()["type"], answer.json()["detail"]) == ("no_counts", "no snapshot of the counts is published")
 
 
-@pytest.mark.parametrize("path", ["/invocations", "/ping", "/version"])
-def test_without_a_model_the_routes_of_mlflow_are_503(degraded: Any, path: str) -> None:
-    answer = degraded.client.post(path, json={"inputs": []})
+@pytest.mark.parametrize(("method", "path"), [("POST", "/invocations"), ("GET", "/ping"), ("GET", "/version")])
+def test_without_a_model_the_routes_of_mlflow_are_503(degraded: Any, method: str, path: str) -> None:
+    answer = degraded.client.request(method, path)
     assert (answer.status_code, answer.json()["type"], answer.headers["retry-after"]) == (503, "no_model", "1")
 
 

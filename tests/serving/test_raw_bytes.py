@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from serving import application
+from serving import predict
 
 QUIET_SECONDS, ANSWER_SECONDS = 0.1, 20.0
 TOGETHER = 20
@@ -156,12 +156,12 @@ def test_a_route_that_fails_for_some_input_is_found(
     served: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The negative control of the test above."""
-    sound = application.parsed
+    sound = predict.parsed
 
     def failing(body: bytes, *limits: int) -> Any:
         body.decode()  # raises what serving does not expect where it is no UTF-8
         return sound(body, *limits)
 
-    monkeypatch.setattr(application, "parsed", failing)
+    monkeypatch.setattr(predict, "parsed", failing)
     with pytest.raises(AssertionError, match="500"):
         sent(served, 1000, caplog, [Phase.generate])
