@@ -104,7 +104,7 @@ ACTIVATE = Operation(
     schema_of("ActivateBody"),
     parameters=(
         {"name": "version", "in": "path", "required": True, "schema": {"type": "string", "pattern": "^[0-9]{1,9}$"}},
-        {"name": "If-Match", "in": "header", "required": False, "schema": {"type": "string", "pattern": '^"[0-9]+"$'}},
+        {"name": "If-Match", "in": "header", "required": False, "schema": {"type": "string"}},
     ),
     is_body_required=False,
 )

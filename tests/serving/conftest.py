@@ -78,6 +78,7 @@ champion_poll_seconds = 0.05
 segment_limit_seconds = 0.2
 slate_limit = 20
 body_limit_bytes = 20000
+invocations_limit_bytes = 30000
 """
 
 
