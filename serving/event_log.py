@@ -19,7 +19,7 @@ class Waiting(NamedTuple):
     """Whom to tell, and in which event loop."""
 
     loop: asyncio.AbstractEventLoop
-    settled: Settled
+    settled: Sequence[Settled]
 
 
 class EventLog:
@@ -28,6 +28,7 @@ class EventLog:
     def __init__(self, settings: Settings) -> None:
         limits = settings.serving
         self._limit_bytes = limits.log_queue_bytes
+        self._round: list[tuple[Sequence[EncodedRows], Settled]] = []
 
         def opened() -> LandingWriter:
             return LandingWriter(settings.landing, PRODUCER, limits.segment_limit_bytes, limits.segment_limit_seconds)
@@ -59,9 +60,26 @@ class EventLog:
     def submit(self, batches: Sequence[EncodedRows], settled: Settled) -> None:
         """`settled` is called in the running event loop, after this has returned: once all of `batches` are on disk, or
         with the error for which none of them counts as stored."""
-        loop = asyncio.get_running_loop()
+        if not self._round:
+            asyncio.get_running_loop().call_soon(self._submit_round)
+        self._round.append((batches, settled))
+
+    def _submit_round(self) -> None:
+        """All of one round of the event loop at once: each by itself would wake the writer, which then stands in the
+        way of the next, and would have a sync of its own."""
+        loop, round_ = asyncio.get_running_loop(), self._round
+        self._round = []
         try:
-            self._commit.submit(batches, Waiting(loop, settled))
+            together = [batch for batches, _ in round_ for batch in batches]
+            self._commit.submit(together, Waiting(loop, [settled for _, settled in round_]))
+        except QueueFullError:
+            for batches, settled in round_:
+                self._submit_alone(loop, batches, settled)
+
+    def _submit_alone(self, loop: asyncio.AbstractEventLoop, batches: Sequence[EncodedRows], settled: Settled) -> None:
+        """What does not fit together may fit in part."""
+        try:
+            self._commit.submit(batches, Waiting(loop, [settled]))
         except QueueFullError as error:
             loop.call_soon(settled, error)
 
@@ -86,7 +104,8 @@ class EventLog:
 
 def _tell(group: Sequence[Waiting], error: Exception | None) -> None:
     for loop in {waiting.loop for waiting in group}:
-        loop.call_soon_threadsafe(_settle, [waiting.settled for waiting in group if waiting.loop is loop], error)
+        own = [settled for waiting in group if waiting.loop is loop for settled in waiting.settled]
+        loop.call_soon_threadsafe(_settle, own, error)
 
 
 def _settle(group: Sequence[Settled], error: Exception | None) -> None:

@@ -1,11 +1,14 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import pytest
 
+from data_contracts.group_commit import QueueFullError
 from data_contracts.landing import EncodedRows, LandingWriter
 from data_contracts.settings import Settings
 from serving.event_log import EventLog
@@ -100,3 +103,25 @@ def test_where_landing_cannot_be_opened_store_fails_and_later_recovers(
     assert "Not a directory" in problem
     assert afterwards == ""
     assert landed(settings) == [{"click_id": "2"}]
+
+
+def test_what_does_not_fit_together_is_stored_as_far_as_it_fits(
+    settings: Settings, landed: Callable[[Settings], list[Any]], waiting: Callable[..., Any]
+) -> None:
+    limit = 2 * rows(1)[0].size_bytes + 10
+    small = replace(settings, serving=replace(settings.serving, log_queue_bytes=limit))
+    told: list[tuple[int, Exception | None]] = []
+
+    async def store() -> None:
+        async with opened(small) as log:
+            for number in range(3):
+                log.submit(rows(number), partial(lambda at, error: told.append((at, error)), number))
+            while len(told) < 3:
+                await asyncio.sleep(0.01)
+
+    asyncio.run(store())
+    refused = {number for number, error in told if error is not None}
+    assert len(told) == 3
+    assert {row["click_id"] for row in landed(settings)} == {str(number) for number in {0, 1, 2} - refused}
+    assert all(isinstance(error, QueueFullError) for _, error in told if error is not None)
+    assert 0 not in refused
