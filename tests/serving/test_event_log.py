@@ -1,4 +1,6 @@
 import asyncio
+import os
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -106,22 +108,30 @@ def test_where_landing_cannot_be_opened_store_fails_and_later_recovers(
 
 
 def test_what_does_not_fit_together_is_stored_as_far_as_it_fits(
-    settings: Settings, landed: Callable[[Settings], list[Any]], waiting: Callable[..., Any]
+    settings: Settings, landed: Callable[[Settings], list[Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    limit = 2 * rows(1)[0].size_bytes + 10
-    small = replace(settings, serving=replace(settings.serving, log_queue_bytes=limit))
-    told: list[tuple[int, Exception | None]] = []
+    small = replace(settings, serving=replace(settings.serving, log_queue_bytes=2 * rows(1)[0].size_bytes))
+    told: dict[int, Exception | None] = {}
+    go_on, sync = threading.Event(), os.fdatasync
+
+    def held(descriptor: int) -> None:
+        assert go_on.wait(20)
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fdatasync", held)
 
     async def store() -> None:
         async with opened(small) as log:
-            for number in range(3):
-                log.submit(rows(number), partial(lambda at, error: told.append((at, error)), number))
-            while len(told) < 3:
+            log.submit(rows(0), partial(told.__setitem__, 0))
+            await asyncio.sleep(0.01)
+            for number in (1, 2, 3):
+                log.submit(rows(number), partial(told.__setitem__, number))
+            while len(told) < 2:
+                await asyncio.sleep(0.01)
+            go_on.set()
+            while len(told) < 4:
                 await asyncio.sleep(0.01)
 
     asyncio.run(store())
-    refused = {number for number, error in told if error is not None}
-    assert len(told) == 3
-    assert {row["click_id"] for row in landed(settings)} == {str(number) for number in {0, 1, 2} - refused}
-    assert all(isinstance(error, QueueFullError) for _, error in told if error is not None)
-    assert 0 not in refused
+    assert [type(told[number]) for number in range(4)] == [type(None), type(None), QueueFullError, QueueFullError]
+    assert landed(settings) == [{"click_id": "0"}, {"click_id": "1"}]
