@@ -4,11 +4,13 @@ request as Python allows."""
 import asyncio
 import random
 import time
-from collections.abc import Iterator
-from itertools import repeat
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 HEAD = b"POST %s HTTP/1.1\r\nhost: bench\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%s"
+ANSWER_SECONDS = 30.0
 
 
 def post(path: bytes, body: bytes) -> bytes:
@@ -16,101 +18,109 @@ def post(path: bytes, body: bytes) -> bytes:
     return HEAD % (path, len(body), body)
 
 
-class Asking(asyncio.Protocol):
-    """One connection that asks again as soon as it is answered and the next request is due, until its time is over.
+@dataclass
+class Outcome:
+    """What was seen: seconds from when each request was due until its good answer, and of those that were `refused`
+    (503), how many found no free connection (`unsent`), and how long all took."""
 
-    `seconds` are counted from when each request was due: one that had to wait for the answer before it was late. What
-    is not answered with `status` is counted in `refused`, and fails the whole where `is_strict`.
-    """
+    seconds: list[float] = field(default_factory=list)
+    refused: list[float] = field(default_factory=list)
+    unsent: int = 0
+    took: float = 0.0
 
-    def __init__(
-        self, requests: Iterator[bytes], dues: Iterator[float], until: float, status: int, is_strict: bool
-    ) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._requests, self._dues, self._until = requests, dues, until
-        self._good, self._is_strict = b"HTTP/1.1 %d" % status, is_strict
-        self.over: asyncio.Future[None] = self._loop.create_future()
-        self._answer = b""
-        self._due_at = 0.0
-        self.seconds: list[float] = []
-        self.refused: list[float] = []
+
+class Connection(asyncio.Protocol):
+    """Asks one thing at a time and then calls `answered(connection, is_good)`. What is neither good nor a 503 fails."""
+
+    def __init__(self, outcome: Outcome, status: int, answered: Callable[["Connection", bool], None]) -> None:
+        self._outcome, self._answered = outcome, answered
+        self._good = b"HTTP/1.1 %d" % status
+        self._answer, self._due = b"", 0.0
+        self.is_waiting = False
+        self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: Any) -> None:
         self._transport = transport
-        self._ask_when_due()
 
-    def _ask_when_due(self) -> None:
-        now = time.perf_counter()
-        self._due_at = next(self._dues) or now
-        if self._due_at >= self._until:
-            self._transport.close()
-        elif self._due_at <= now:
-            self._ask()
-        else:
-            self._loop.call_later(self._due_at - now, self._ask)
-
-    def _ask(self) -> None:
-        self._transport.write(next(self._requests))
+    def ask(self, request: bytes, due: float) -> None:
+        self.is_waiting, self._due = True, due
+        self._transport.write(request)
 
     def data_received(self, data: bytes) -> None:
         self._answer += data
         head, found, body = self._answer.partition(b"\r\n\r\n")
         if not found or len(body) < int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0]):
             return
-        took = time.perf_counter() - self._due_at
-        if head.startswith(self._good):
-            self.seconds.append(took)
-        elif self._is_strict:
+        took, is_good = time.perf_counter() - self._due, head.startswith(self._good)
+        if not is_good and not head.startswith(b"HTTP/1.1 503"):
             self.over.set_exception(RuntimeError(f"not answered as asked: {head[:60]!r} {body[:300]!r}"))
             self._transport.close()
             return
-        else:
-            self.refused.append(took)
-        self._answer = b""
-        self._ask_when_due()
+        (self._outcome.seconds if is_good else self._outcome.refused).append(took)
+        self._answer, self.is_waiting = b"", False
+        self._answered(self, is_good)
+
+    def close(self) -> None:
+        self._transport.close()
 
     def connection_lost(self, error: Exception | None) -> None:
         if not self.over.done():
             self.over.set_result(None)
 
 
-class Outcome:
-    """What the connections saw together: latencies in seconds of good answers and of others, and how long it took."""
-
-    def __init__(self, asking: list[Asking], took: float) -> None:
-        self.seconds = [each for one in asking for each in one.seconds]
-        self.refused = [each for one in asking for each in one.refused]
-        self.took = took
-
-
 async def closed_loop(
     port: int, requests: Iterator[bytes], connections: int, seconds: float, status: int = 200
 ) -> Outcome:
-    """Each connection asks as soon as it is answered; any other status fails."""
-    until = time.perf_counter() + seconds
-    return await _asked(port, [Asking(requests, repeat(0.0), until, status, True) for _ in range(connections)])
+    """Each connection asks as soon as it is answered; a refusal fails, too."""
+    outcome, until = Outcome(), time.perf_counter() + seconds
+
+    def answered(one: Connection, is_good: bool) -> None:
+        if not is_good:
+            one.over.set_exception(RuntimeError("a request was refused"))
+        if is_good and (now := time.perf_counter()) < until:
+            one.ask(next(requests), now)
+        else:
+            one.close()
+
+    began = time.perf_counter()
+    for one in (every := await _connected(port, connections, outcome, status, answered)):
+        one.ask(next(requests), time.perf_counter())
+    await asyncio.gather(*(one.over for one in every))
+    outcome.took = time.perf_counter() - began
+    return outcome
 
 
 async def open_loop(
     port: int, requests: Iterator[bytes], connections: int, seconds: float, rate: float, status: int = 200
 ) -> Outcome:
-    """`rate` requests a second are due, whether the server keeps up or not: a Poisson process a connection."""
-    began = time.perf_counter()
-    dues = [_poisson(began, rate / connections, seed) for seed in range(connections)]
-    return await _asked(port, [Asking(requests, each, began + seconds, status, False) for each in dues])
+    """`rate` requests a second become due (Poisson), whether the server keeps up or not, each on a connection that is
+    free; then up to ANSWER_SECONDS for the answers."""
+    outcome, free = Outcome(), deque[Connection]()
+    every = await _connected(port, connections, outcome, status, lambda one, _: free.append(one))
+    free.extend(every)
+    drawn, began = random.Random(rate), time.perf_counter()
+    due = began
+    while (due := due + drawn.expovariate(rate)) < began + seconds:
+        if (ahead := due - time.perf_counter()) > 0:
+            await asyncio.sleep(ahead)
+        if free:
+            free.popleft().ask(next(requests), due)
+        else:
+            outcome.unsent += 1
+    outcome.took = time.perf_counter() - began
+    deadline = time.perf_counter() + ANSWER_SECONDS
+    while any(one.is_waiting for one in every) and time.perf_counter() < deadline:
+        await asyncio.sleep(0.01)
+    for one in every:
+        one.close()
+    await asyncio.gather(*(one.over for one in every))
+    return outcome
 
 
-def _poisson(began: float, rate: float, seed: int) -> Iterator[float]:
-    drawn, due = random.Random(seed), began
-    while True:
-        due += drawn.expovariate(rate)
-        yield due
-
-
-async def _asked(port: int, asking: list[Asking]) -> Outcome:
-    began = time.perf_counter()
-    for one in asking:
+async def _connected(
+    port: int, connections: int, outcome: Outcome, status: int, answered: Callable[[Connection, bool], None]
+) -> list[Connection]:
+    every = [Connection(outcome, status, answered) for _ in range(connections)]
+    for one in every:
         await asyncio.get_running_loop().create_connection(lambda one=one: one, "127.0.0.1", port)
-    for one in asking:
-        await one.over
-    return Outcome(asking, time.perf_counter() - began)
+    return every

@@ -19,13 +19,14 @@ CONNECTIONS = 1024
 
 @dataclass(frozen=True)
 class Offered:
-    """One rate: requests a second due, answered with a score and refused; latencies of each in milliseconds, counted
-    from when a request was due."""
+    """One rate: requests a second due, answered with a score, refused, and not sent since no connection was free;
+    latencies in milliseconds, counted from when a request was due."""
 
     share: float
     rate: float
     goodput: float
     refused: float
+    unsent: float
     p50: float
     p99: float
     p999: float
@@ -43,6 +44,7 @@ def offered(server: Server, capacity: float, seconds: float) -> list[Offered]:
         found.append(
             Offered(
                 share, rate, len(outcome.seconds) / outcome.took, len(outcome.refused) / outcome.took,
+                outcome.unsent / outcome.took,
                 cuts[499], cuts[989], cuts[998], statistics.quantiles(late, n=100)[98] if len(late) > 1 else 0.0,
             )
         )  # fmt: skip

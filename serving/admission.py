@@ -10,6 +10,8 @@ import time
 
 PATIENCE_SECONDS = 0.05
 """How long rounds must have been too long before anything is refused."""
+LEAST_A_ROUND = 16
+"""As many requests are let in at least, however long they take: so many large slates at once are no overload yet."""
 
 
 class Admission:
@@ -18,7 +20,7 @@ class Admission:
     def __init__(self, delay_limit: float, in_flight_limit: int) -> None:
         self._delay_limit, self._in_flight_limit = delay_limit, in_flight_limit
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._round_began = 0.0
+        self._round_began, self._let_in = 0.0, 0
         self._late_since: float | None = None
         self.in_flight = 0
 
@@ -32,14 +34,15 @@ class Admission:
         now = time.perf_counter()
         if self._loop is None:
             self._loop = asyncio.get_running_loop()
-            self._round_began = now
+            self._round_began, self._let_in = now, 0
             self._loop.call_soon(self._end_round)
         if self.in_flight >= self._in_flight_limit:
             return False
-        late_since = self._late_since
-        if late_since is None or now - late_since < PATIENCE_SECONDS:
-            return True
-        return now - self._round_began < self._delay_limit
+        is_late = self._late_since is not None and now - self._late_since >= PATIENCE_SECONDS
+        if is_late and self._let_in >= LEAST_A_ROUND and now - self._round_began >= self._delay_limit:
+            return False
+        self._let_in += 1
+        return True
 
     def _end_round(self) -> None:
         self._loop = None

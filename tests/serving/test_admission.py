@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from data_contracts.settings import Settings
-from serving.admission import Admission
+from serving.admission import LEAST_A_ROUND, Admission
 from tests.serving.conftest import running, wait_for
 
 LIMIT = 0.01
@@ -52,9 +52,15 @@ def test_where_rounds_stay_too_long_the_late_are_refused_and_the_early_are_not()
     found = asyncio.run(admitted(Admission(LIMIT, 1000), rounds=20, each=30, seconds=0.002))
     assert all(found[0])
     for answers in found[-5:]:
-        assert answers[0]
-        assert not answers[-1]
-        assert 1 <= sum(answers) <= 7
+        assert sum(answers) == LEAST_A_ROUND
+        assert all(answers[:LEAST_A_ROUND])
+
+
+def test_of_quick_requests_as_many_are_let_in_as_fit_the_limit() -> None:
+    found = asyncio.run(admitted(Admission(LIMIT, 10_000), rounds=20, each=200, seconds=0.0003))
+    for answers in found[-5:]:
+        assert answers == sorted(answers, reverse=True)
+        assert LEAST_A_ROUND < sum(answers) < 60
 
 
 def test_what_was_too_much_is_over_with_the_first_short_round() -> None:
