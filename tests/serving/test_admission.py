@@ -112,7 +112,7 @@ def test_an_overloaded_server_refuses_with_503_and_answers_the_rest(
                 while not stopping.is_set():
                     answers.append(own.post("/predict", json={"user_id": "u", "ad_id": "shoes"}))
 
-        clients = [threading.Thread(target=ask) for _ in range(24)]
+        clients = [threading.Thread(target=ask) for _ in range(48)]
         for client in clients:
             client.start()
         wait_for(lambda: len(answers) > 600)
