@@ -10,6 +10,7 @@ import uvicorn
 from data_contracts.pseudonym import load_key
 from data_contracts.settings import ConfigurationError, Settings, load
 from serving.application import Application
+from serving.listening import listening
 from serving.timed import TimedProtocol
 from serving.workers import FACTORY, begin_log, run_workers
 
@@ -32,9 +33,10 @@ def main() -> None:
         application = Application(settings)
     except (ConfigurationError, ValueError, OSError) as error:
         sys.exit(str(error))
-    server = uvicorn.Server(server_config(application, settings))
+    config = server_config(application, settings)
+    server = uvicorn.Server(config)
     with contextlib.suppress(KeyboardInterrupt):
-        server.run()
+        server.run(listening(config))
     if not server.started:
         sys.exit(3)
 

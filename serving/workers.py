@@ -17,6 +17,7 @@ from uvicorn.supervisors import Multiprocess
 
 from data_contracts.settings import Settings, load
 from serving.application import Application
+from serving.listening import listening
 
 METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 FACTORY = "serving.workers:worker_application"
@@ -28,7 +29,7 @@ def run_workers(config: uvicorn.Config, settings: Settings) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     os.environ[METRICS_FOLDER] = str(folder)
-    Multiprocess(config, [config.bind_socket()]).run()
+    Multiprocess(config, listening(config)).run()
 
 
 def worker_application() -> Application:
