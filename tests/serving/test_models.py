@@ -19,8 +19,9 @@ def recomputed(rows: list[Mapping[str, Any]], uri: str) -> list[float]:
     return [models[row["model_version"]].probabilities([row["features"]])[0] for row in rows]
 
 
+@pytest.mark.parametrize("swaps", [4, pytest.param(100, marks=pytest.mark.soak)])
 def test_swaps_under_load_fail_no_request_and_mix_no_answer(
-    served: Any, registry: Any, waiting: Callable[..., Any]
+    served: Any, registry: Any, waiting: Callable[..., Any], swaps: int
 ) -> None:
     stopping = threading.Event()
     answers: list[Any] = []
@@ -32,7 +33,7 @@ def test_swaps_under_load_fail_no_request_and_mix_no_answer(
     clients = [threading.Thread(target=load) for _ in range(3)]
     for client in clients:
         client.start()
-    for version in itertools.islice(itertools.cycle([2, 1]), 4):
+    for version in itertools.islice(itertools.cycle([2, 1]), swaps):
         seen = len(answers)
         registry.promote(version)
         waiting(lambda version=version: served.health()["model"]["version"] == str(version))
