@@ -39,7 +39,7 @@ check: install ## All static checks: ruff, mypy, import-linter, the generated pa
 test: check ## All checks and all tests
 	$(BIN)/pytest
 
-soak: install ## The long forms of tests: kills, power cuts, gates, swaps, 200,000 strange requests (two hours; as root)
+soak: install ## The long forms of tests: kills, power cuts, gates, swaps, 200,000 strange requests (hours; as root)
 	$(BIN)/pytest -m soak
 
 lock: install ## Resolve requirements.in into requirements.lock (network), to be reviewed and committed

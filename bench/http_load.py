@@ -30,10 +30,12 @@ class Outcome:
 
 
 class Connection(asyncio.Protocol):
-    """Asks one thing at a time and then calls `answered(connection, is_good)`. What is neither good nor a 503 fails."""
+    """Asks one thing at a time and then calls `answered`. What is not good fails, but a 503 where it is allowed."""
 
-    def __init__(self, outcome: Outcome, status: int, answered: Callable[["Connection", bool], None]) -> None:
-        self._outcome, self._answered = outcome, answered
+    def __init__(
+        self, outcome: Outcome, status: int, answered: Callable[["Connection"], None], may_be_refused: bool
+    ) -> None:
+        self._outcome, self._answered, self._may_be_refused = outcome, answered, may_be_refused
         self._good = b"HTTP/1.1 %d" % status
         self._answer, self._due = b"", 0.0
         self.is_waiting = False
@@ -52,13 +54,13 @@ class Connection(asyncio.Protocol):
         if not found or len(body) < int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0]):
             return
         took, is_good = time.perf_counter() - self._due, head.startswith(self._good)
-        if not is_good and not head.startswith(b"HTTP/1.1 503"):
+        if not is_good and not (self._may_be_refused and head.startswith(b"HTTP/1.1 503")):
             self.over.set_exception(RuntimeError(f"not answered as asked: {head[:60]!r} {body[:300]!r}"))
             self._transport.close()
             return
         (self._outcome.seconds if is_good else self._outcome.refused).append(took)
         self._answer, self.is_waiting = b"", False
-        self._answered(self, is_good)
+        self._answered(self)
 
     def close(self) -> None:
         self._transport.close()
@@ -74,16 +76,14 @@ async def closed_loop(
     """Each connection asks as soon as it is answered; a refusal fails, too."""
     outcome, until = Outcome(), time.perf_counter() + seconds
 
-    def answered(one: Connection, is_good: bool) -> None:
-        if not is_good:
-            one.over.set_exception(RuntimeError("a request was refused"))
-        if is_good and (now := time.perf_counter()) < until:
+    def answered(one: Connection) -> None:
+        if (now := time.perf_counter()) < until:
             one.ask(next(requests), now)
         else:
             one.close()
 
     began = time.perf_counter()
-    for one in (every := await _connected(port, connections, outcome, status, answered)):
+    for one in (every := await _connected(port, connections, outcome, status, answered, False)):
         one.ask(next(requests), time.perf_counter())
     await asyncio.gather(*(one.over for one in every))
     outcome.took = time.perf_counter() - began
@@ -96,7 +96,7 @@ async def open_loop(
     """`rate` requests a second become due (Poisson), whether the server keeps up or not, each on a connection that is
     free; then up to ANSWER_SECONDS for the answers."""
     outcome, free = Outcome(), deque[Connection]()
-    every = await _connected(port, connections, outcome, status, lambda one, _: free.append(one))
+    every = await _connected(port, connections, outcome, status, free.append, True)
     free.extend(every)
     drawn, began = random.Random(rate), time.perf_counter()
     due = began
@@ -118,9 +118,14 @@ async def open_loop(
 
 
 async def _connected(
-    port: int, connections: int, outcome: Outcome, status: int, answered: Callable[[Connection, bool], None]
+    port: int,
+    connections: int,
+    outcome: Outcome,
+    status: int,
+    answered: Callable[[Connection], None],
+    may_be_refused: bool,
 ) -> list[Connection]:
-    every = [Connection(outcome, status, answered) for _ in range(connections)]
+    every = [Connection(outcome, status, answered, may_be_refused) for _ in range(connections)]
     for one in every:
         await asyncio.get_running_loop().create_connection(lambda one=one: one, "127.0.0.1", port)
     return every
