@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from data_contracts.disk import replace_whole
 from data_contracts.keys import entity_name
 
 META_KEY = b"meta"
@@ -82,6 +83,32 @@ def unpacked_attributes(content: bytes) -> dict[str, str]:
 
 def snapshot_file(snapshots: Path, as_of: int) -> Path:
     return snapshots / f"{as_of}.lmdb"
+
+
+def sha256(file: Path) -> str:
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
+
+
+def checksum_file(file: Path) -> Path:
+    """Where the SHA-256 of a snapshot is stated, with the size and time of change of the file that it is of."""
+    return file.with_name(f"{file.name}.sha256")
+
+
+def state_checksum(building: Path, file: Path) -> None:
+    """For `building`, which is to become `file`."""
+    state = building.stat()
+    replace_whole(checksum_file(file), f"{state.st_size} {state.st_mtime_ns} {sha256(building)}\n")
+
+
+def stated_checksum(file: Path) -> str | None:
+    """The SHA-256 that was stated of this very file; None where none was."""
+    try:
+        size, changed, digest = checksum_file(file).read_text().split()
+    except (OSError, ValueError):
+        return None
+    state = file.stat()
+    return digest if (size, changed) == (str(state.st_size), str(state.st_mtime_ns)) else None
 
 
 def make_current(snapshots: Path, file: Path) -> None:

@@ -17,9 +17,11 @@ from data_contracts.schema import Table
 from data_contracts.snapshot import (
     META_KEY,
     SnapshotMeta,
+    checksum_file,
     make_current,
     packed_attributes,
     snapshot_file,
+    state_checksum,
     stored_key,
 )
 from data_contracts.tables import ADS, COUNT_TILES, USERS
@@ -118,10 +120,12 @@ def publish(snapshots: Path, meta: SnapshotMeta, parts: Iterable[list[tuple[byte
                 held += added
             transaction.put(META_KEY, meta.packed())
         environment.sync(True)
+    state_checksum(building, file)
     building.rename(file)
     make_current(snapshots, file)
     for old in sorted(snapshots.glob("*.lmdb"), key=lambda path: int(path.stem))[:-KEPT]:
         old.unlink()
+        checksum_file(old).unlink(missing_ok=True)
     return held
 
 

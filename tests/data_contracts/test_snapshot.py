@@ -1,5 +1,6 @@
 """The online snapshot's names, keys and values, and the swap of `current`."""
 
+import hashlib
 import os
 from pathlib import Path
 
@@ -12,7 +13,10 @@ from data_contracts.snapshot import (
     entity_key,
     make_current,
     packed_counts,
+    sha256,
     snapshot_file,
+    state_checksum,
+    stated_checksum,
     stored_key,
     unpacked_counts,
 )
@@ -72,3 +76,21 @@ def test_a_link_left_by_a_publisher_that_died_is_no_obstacle(tmp_path):
     (tmp_path / f".current.{os.getpid()}").symlink_to("nothing")
     make_current(tmp_path, snapshot_file(tmp_path, 3_600))
     assert (tmp_path / "current").readlink() == Path("3600.lmdb")
+
+
+def test_a_checksum_holds_for_the_very_file_that_it_was_stated_of(tmp_path: Path) -> None:
+    building, file = tmp_path / "building", tmp_path / "3600.lmdb"
+    building.write_bytes(b"abc")
+    assert stated_checksum(building) is None
+    state_checksum(building, file)
+    building.rename(file)
+    assert stated_checksum(file) == sha256(file) == hashlib.sha256(b"abc").hexdigest()
+    file.write_bytes(b"abcd")
+    assert stated_checksum(file) is None
+
+
+@pytest.mark.parametrize("text", ["", "3", "3 4 5 6", "three 0 abc"])
+def test_a_damaged_checksum_is_none(tmp_path: Path, text: str) -> None:
+    (tmp_path / "3600.lmdb").write_bytes(b"abc")
+    (tmp_path / "3600.lmdb.sha256").write_text(text)
+    assert stated_checksum(tmp_path / "3600.lmdb") is None

@@ -1,4 +1,6 @@
+import os
 import shutil
+import subprocess
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -7,6 +9,7 @@ from typing import Any
 import pytest
 
 from data_contracts.settings import Settings
+from data_contracts.snapshot import packed_counts, state_checksum
 from serving.counts import Snapshot, SnapshotWatch
 
 NOON = 1575115200
@@ -116,6 +119,46 @@ def test_a_damaged_snapshot_never_takes_over_and_is_reported(
     watch.check()
     assert watch.problem == ""
     assert watch.current is not sound
+
+
+def stated(file: Path) -> Path:
+    state_checksum(file, file)
+    return file
+
+
+def test_a_snapshot_as_it_was_published_is_opened_without_a_child_process(
+    watch: SnapshotWatch, publish: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_child(*command: Any, **more: Any) -> None:
+        raise AssertionError("it has a checksum")
+
+    stated(publish())
+    monkeypatch.setattr(subprocess, "run", no_child)
+    watch.check()
+    assert watch.current is not None
+
+
+def test_a_snapshot_that_is_not_as_it_was_published_is_refused(
+    watch: SnapshotWatch, publish: Callable[..., Path]
+) -> None:
+    """A count with one bit turned reads well, so only the checksum tells."""
+    file = stated(publish())
+    state, content = file.stat(), bytearray(file.read_bytes())
+    place = content.index(packed_counts((1000, 50)))
+    content[place] ^= 1
+    file.write_bytes(content)
+    os.utime(file, ns=(state.st_atime_ns, state.st_mtime_ns))
+    watch.check()
+    assert watch.current is None
+    assert watch.problem == f"{NOON}.lmdb cannot be used: it is not as it was published"
+
+
+def test_a_checksum_of_another_file_says_nothing(watch: SnapshotWatch, publish: Callable[..., Path]) -> None:
+    stated(publish())
+    publish(entities={("ad_id", "shoes"): (2, 0)})
+    watch.check()
+    assert watch.current is not None
+    assert ad_counts(watch.current, "shoes") == {"ad_impressions_7d": 2}
 
 
 def test_status_tells_state_and_age(watch: SnapshotWatch, publish: Callable[..., Path]) -> None:
