@@ -10,9 +10,10 @@ import uvicorn
 from data_contracts.pseudonym import load_key
 from data_contracts.settings import ConfigurationError, Settings, load
 from serving.application import Application
+from serving.json_log import begin_log
 from serving.listening import listening
 from serving.timed import TimedProtocol
-from serving.workers import FACTORY, begin_log, run_workers
+from serving.workers import FACTORY, run_workers
 
 QUIET_MLFLOW = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false"}
 

@@ -116,8 +116,8 @@ class SnapshotWatch:
 
 
 def _damage(path: Path) -> str:
-    """What is wrong with a snapshot; empty when nothing is. One without a checksum of its own is read in a child process,
-    which takes longer."""
+    """What is wrong with a snapshot; empty when nothing is. One without a checksum of its own is read by a child
+    process, which takes longer."""
     stated = stated_checksum(path)
     if stated is not None:
         return "" if sha256(path) == stated else "it is not as it was published"

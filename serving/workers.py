@@ -4,7 +4,6 @@ The parent holds the port, starts the workers and starts one anew that has ended
 dies of, they end by themselves.
 """
 
-import logging
 import multiprocessing
 import os
 import shutil
@@ -17,6 +16,7 @@ from uvicorn.supervisors import Multiprocess
 
 from data_contracts.settings import Settings, load
 from serving.application import Application
+from serving.json_log import begin_log
 from serving.listening import listening
 
 METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
@@ -38,11 +38,6 @@ def worker_application() -> Application:
     _forget_dead_workers(Path(os.environ[METRICS_FOLDER]))
     threading.Thread(target=_end_with_parent, name="parent-watch", daemon=True).start()
     return Application(load())
-
-
-def begin_log() -> None:
-    """To standard error."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
 
 
 def _end_with_parent() -> None:
