@@ -23,8 +23,7 @@ from cli.jars import ROOT
 from data_contracts.features import feature_set_path, load_feature_set
 
 START_SECONDS = 120
-OURS = "clicklake"
-NAMES = (OURS, "mlflow models serve", "FastAPI + pyfunc", "uvicorn alone")
+NAMES = OURS, MLFLOW, FASTAPI, ALONE = "clicklake", "mlflow models serve", "FastAPI + pyfunc", "uvicorn alone"
 
 
 @dataclass(frozen=True)
@@ -75,49 +74,34 @@ def _answers(url: str) -> bool:
 def servers(stack: ExitStack, world: World, folder: Path, names: Sequence[str], sizes: Sequence[int]) -> list[Server]:
     """Those asked for, all up; ours once its champion is loaded."""
     feature_set = load_feature_set(feature_set_path(world.settings.features.feature_set))
-    python, uri = sys.executable, f"models:/{world.settings.model_name}/1"
+    uri = f"models:/{world.settings.model_name}/1"
+    path_with_us = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environ = {"CLICKLAKE_HOME": str(world.settings.home), "BENCH_MODEL_URI": uri, "PATH": path_with_us}
     found = []
     for name in names:
         port = world.settings.services.serving_port if name == OURS else _free_port()
-        path = b"/invocations" if name == "mlflow models serve" else b"/predict"
-        command, url = {
-            OURS: ([python, "-m", "serving"], f"http://127.0.0.1:{port}/healthz/ready"),
-            "mlflow models serve": (
-                [python, "-m", "mlflow", *f"models serve -m {uri} -p {port} --env-manager local".split()],
-                f"http://127.0.0.1:{port}/ping",
-            ),
-            "FastAPI + pyfunc": (
-                [python, "-m", "uvicorn", "bench.tutorial_app:app", "--port", str(port), "--log-level", "warning"],
-                f"http://127.0.0.1:{port}/docs",
-            ),
-            "uvicorn alone": (
-                [
-                    python,
-                    "-m",
-                    "uvicorn",
-                    "bench.echo_app:app",
-                    "--port",
-                    str(port),
-                    "--log-level",
-                    "critical",
-                    "--no-access-log",
-                ],
-                f"http://127.0.0.1:{port}/",
-            ),
-        }[name]
-        path_with_us = f"{Path(python).parent}{os.pathsep}{os.environ['PATH']}"
-        environ = {"CLICKLAKE_HOME": str(world.settings.home), "BENCH_MODEL_URI": uri, "PATH": path_with_us}
+        modules, answers_at = _command(name, port, uri)
         began = time.monotonic()
+        command, url = [sys.executable, "-m", *modules.split()], f"http://127.0.0.1:{port}{answers_at}"
         process = stack.enter_context(started(command, environ, folder / f"{port}.log", url))
         start_seconds = time.monotonic() - began
+        path = b"/invocations" if name == MLFLOW else b"/predict"
         asked = {
-            ads: predict_requests(world, ads)
-            if name in (OURS, "uvicorn alone")
-            else invocations(feature_set, ads, path)
+            ads: predict_requests(world, ads) if name in (OURS, ALONE) else invocations(feature_set, ads, path)
             for ads in sizes
         }
         found.append(Server(name, port, process, asked, start_seconds))
     return found
+
+
+def _command(name: str, port: int, uri: str) -> tuple[str, str]:
+    """What Python is to run, and the path at which it answers once it is up."""
+    return {
+        OURS: ("serving", "/healthz/ready"),
+        MLFLOW: (f"mlflow models serve -m {uri} -p {port} --env-manager local", "/ping"),
+        FASTAPI: (f"uvicorn bench.tutorial_app:app --port {port} --log-level warning", "/docs"),
+        ALONE: (f"uvicorn bench.echo_app:app --port {port} --log-level critical --no-access-log", "/"),
+    }[name]
 
 
 def _free_port() -> int:

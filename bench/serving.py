@@ -26,8 +26,10 @@ from bench.http_load import closed_loop
 from bench.offered_load import Offered, offered, picture
 from bench.scored_world import made
 from bench.scoring_servers import CLIENT_CORE, NAMES, OURS, Server, servers
-from data_contracts.settings import HOME_CONF, load
+from data_contracts.settings import HOME_CONF, Settings, load
 
+Load = tuple[str, int, int]
+"""Server, ads a request, connections."""
 SLATE_CONNECTIONS = 16
 """Slates that wait for one core at once; of more the last would be late, and refused."""
 
@@ -66,26 +68,12 @@ def main() -> None:
     asked = parser.parse_args()
     os.sched_setaffinity(0, {CLIENT_CORE})
     folder = Path(tempfile.mkdtemp(prefix="clicklake-bench-"))
-    conf = overlay(folder)
-    settings = load({"CLICKLAKE_HOME": str(folder / "home"), "CLICKLAKE_CONF": str(conf)})
-    settings.home.mkdir(parents=True)
-    (settings.home / HOME_CONF).write_text(conf.read_text())
-    results: dict[tuple[str, int, int], list[Measured]] = {}
     at_rates: list[Offered] = []
     try:
         with ExitStack() as stack:
-            up = servers(stack, made(settings, asked.users, asked.ads), folder, asked.servers, asked.slates)
-            most = {
-                ads: [min(each, SLATE_CONNECTIONS) if ads > 1 else each for each in asked.connections]
-                for ads in asked.slates
-            }
-            loads = [(server, ads, conn) for ads in asked.slates for conn in most[ads] for server in up]
-            for server, ads, connections in loads:
-                measured(server, ads, connections, asked.seconds / 5)
-            for _ in range(asked.rounds):
-                for server, ads, connections in loads:
-                    found = measured(server, ads, connections, asked.seconds)
-                    results.setdefault((server.name, ads, connections), []).append(found)
+            world = made(_home(folder), asked.users, asked.ads)
+            up = servers(stack, world, folder, asked.servers, asked.slates)
+            results = _in_turn(up, asked.slates, asked.connections, asked.rounds, asked.seconds)
             up_ours = next((server for server in up if server.name == OURS), None)
             if up_ours is not None and asked.picture is not None:
                 at_rates = offered(up_ours, _capacity(results), asked.seconds)
@@ -97,7 +85,30 @@ def main() -> None:
     _print(results, told, at_rates)
 
 
-def _capacity(results: Mapping[tuple[str, int, int], Sequence[Measured]]) -> float:
+def _home(folder: Path) -> Settings:
+    conf = overlay(folder)
+    settings = load({"CLICKLAKE_HOME": str(folder / "home"), "CLICKLAKE_CONF": str(conf)})
+    settings.home.mkdir(parents=True)
+    (settings.home / HOME_CONF).write_text(conf.read_text())
+    return settings
+
+
+def _in_turn(
+    up: Sequence[Server], slates: Sequence[int], connections: Sequence[int], rounds: int, seconds: float
+) -> dict[Load, list[Measured]]:
+    """All loads on all servers, round by round."""
+    most = {ads: [min(each, SLATE_CONNECTIONS) if ads > 1 else each for each in connections] for ads in slates}
+    loads = [(server, ads, each) for ads in slates for each in most[ads] for server in up]
+    for server, ads, each in loads:
+        measured(server, ads, each, seconds / 5)
+    results: dict[Load, list[Measured]] = {}
+    for _ in range(rounds):
+        for server, ads, each in loads:
+            results.setdefault((server.name, ads, each), []).append(measured(server, ads, each, seconds))
+    return results
+
+
+def _capacity(results: Mapping[Load, Sequence[Measured]]) -> float:
     """Requests of one ad a second at the most connections measured."""
     singles = {key[2]: rounds for key, rounds in results.items() if key[:2] == (OURS, 1)}
     return statistics.median(each.predictions_a_second for each in singles[max(singles)])
@@ -110,7 +121,7 @@ def _of_process(server: Server) -> dict[str, float]:
 
 
 def _print(
-    results: Mapping[tuple[str, int, int], Sequence[Measured]],
+    results: Mapping[Load, Sequence[Measured]],
     processes: Mapping[str, Mapping[str, float]],
     at_rates: Sequence[Offered],
 ) -> None:
