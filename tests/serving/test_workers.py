@@ -43,8 +43,14 @@ def parent(
 
 
 def workers(parent: psutil.Process) -> list[psutil.Process]:
-    alive = [each for each in parent.children() if each.status() != psutil.STATUS_ZOMBIE]
-    return [each for each in alive if "spawn_main" in " ".join(each.cmdline())]
+    return [each for each in parent.children() if _is_worker(each)]
+
+
+def _is_worker(process: psutil.Process) -> bool:
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE and "spawn_main" in " ".join(process.cmdline())
+    except psutil.NoSuchProcess:  # it ended meanwhile; a zombie is one too
+        return False
 
 
 def asked(settings: Settings) -> Any | None:
@@ -113,5 +119,12 @@ def test_the_workers_end_with_their_parent(
     waiting(all_answer(settings), 60)
     children = parent.children(recursive=True)
     parent.send_signal(how)
-    waiting(lambda: not any(each.is_running() and each.status() != psutil.STATUS_ZOMBIE for each in children))
+    waiting(lambda: not any(_is_alive(each) for each in children))
     assert list(settings.landing.glob("*/*.open")) == []
+
+
+def _is_alive(process: psutil.Process) -> bool:
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
