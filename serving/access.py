@@ -74,8 +74,7 @@ class Access:
         """Why a request with this header may not ask what takes this role, if it may not."""
         if self._is_open or role is None:
             return None
-        ring, remembered = self._in_use
-        key = remembered.get(authorization or b"") or _found(ring, remembered, authorization or b"")
+        key = self._key(authorization or b"")
         roles = None if key is None else key.roles_at(datetime.now(UTC))
         if roles is None:
             return ProblemError(401, "unauthorized", UNKNOWN, headers={"www-authenticate": "Bearer"})
@@ -87,11 +86,14 @@ class Access:
         """Who asks, by the id and name of the key, and whether as an admin: with open access everyone is one."""
         if self._is_open:
             return "open access", True
-        ring, remembered = self._in_use
-        key = remembered.get(authorization or b"") or _found(ring, remembered, authorization or b"")
+        key = self._key(authorization or b"")
         if key is None:
             return "nobody", False
         return f"key {key.id} ({key.name})" if key.name else f"key {key.id}", ADMIN in key.roles
+
+    def _key(self, authorization: bytes) -> ApiKey | None:
+        ring, remembered = self._in_use
+        return remembered.get(authorization) or _found(ring, remembered, authorization)
 
     def reload(self) -> None:
         """Takes the keys of the file over if it has changed; while it cannot be read, those in use stay."""

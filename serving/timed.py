@@ -1,6 +1,7 @@
 """uvicorn's HTTP/1.1 protocol with an end to patience, and the quickest of refusals where too much is asked."""
 
 import asyncio
+from collections.abc import Container
 
 from serving.problems import OVERLOADED, ProblemError
 from serving.protocol import LimitedProtocol
@@ -90,9 +91,9 @@ class TimedProtocol(LimitedProtocol):
         super().connection_lost(exc)
 
 
-def _is_whole_plain(data: bytes, routes: object) -> bool:
+def _is_whole_plain(data: bytes, routes: Container[str]) -> bool:
     """Is `data` one request, whole, to one of the routes that take JSON?"""
-    if not data.startswith(b"POST ") or data[5 : data.find(b" ", 5)].decode("latin-1") not in routes:  # type: ignore[operator]
+    if not data.startswith(b"POST ") or data[5 : data.find(b" ", 5)].decode("latin-1") not in routes:
         return False
     end = data.find(HEAD_END)
     head = data[:end].lower()
