@@ -22,11 +22,12 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.market import END, market, spark_home
-from data_contracts.features import HOUR, PUBLISH_DELAY, Count
+from data_contracts.features import HOUR, Count
 from data_contracts.known_features import current
 from data_contracts.labels import ATTRIBUTION_WINDOW, LATE_CLICK_ALLOWANCE
 from data_contracts.lake import open_lake
 from data_contracts.settings import Settings
+from data_contracts.snapshot import PUBLISH_DELAY
 from spark_jobs import build_training_set, count_events
 from spark_jobs.counts import by_key_tuple
 from spark_jobs.labelled_rows import labelled_rows
@@ -56,7 +57,7 @@ def by_spark(lake: Lake, as_of: datetime) -> dict[str, float]:
 
 def spark_sums(lake: Lake, as_of: datetime, counts: Sequence[Count]) -> dict[str, int]:
     """The sum of each count over the rows of the training set."""
-    rows = labelled_rows(lake, as_of, counts, ())
+    rows = labelled_rows(lake, as_of, [], counts)
     found = rows.agg(*[F.sum(count.name).alias(count.name) for count in counts]).collect()[0]
     return {count.name: int(found[count.name]) for count in counts}
 

@@ -23,7 +23,7 @@ from cli.market_figures import Figures, figures, judged_holdout, true_probabilit
 from data_contracts import registry
 from data_contracts.settings import Settings
 from ml.evaluate import evaluate, feature_set_of, loaded, scores_of
-from ml.holdouts import Holdout
+from ml.holdouts import Holdout, held_names
 from ml.metrics import Floats
 from ml.train import given_rows, train
 from spark_jobs import build_holdout, build_training_set, count_events
@@ -60,7 +60,7 @@ def judged(settings: Settings) -> dict[str, Any]:
     if version is None or version.verdict is None:
         raise RuntimeError("the pipeline ended without a judged challenger")
     model = loaded(version)
-    holdout = judged_holdout(settings, version, (*feature_set_of(model).input_names,))
+    holdout = judged_holdout(settings, version, held_names(feature_set_of(model)))
     truths, scores = true_probabilities(settings, holdout.ids), scores_of(model, holdout)
     constant, regression = plainer_models(settings)
     new = holdout.slices["ad"] == "new"

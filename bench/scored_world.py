@@ -13,8 +13,8 @@ import xgboost
 from bench.market import own_registry
 from data_contracts.calibration import Platt
 from data_contracts.compiled import compiled
-from data_contracts.features import HOUR, Count, FeatureSet, feature_set_path, load_feature_set
-from data_contracts.keys import entity_name, key_columns, key_name
+from data_contracts.features import HOUR, MILLION, Count, FeatureSet, feature_set_path, load_feature_set
+from data_contracts.keys import ALL, entity_name, key_columns, key_name
 from data_contracts.pseudonym import load_key, pseudonym
 from data_contracts.settings import Settings
 from data_contracts.snapshot import SnapshotMeta, packed_attributes, stored_key
@@ -52,6 +52,7 @@ def made(settings: Settings, users: int, ads: int) -> World:
         key_columns(keys): [count.name for count in feature_set.counts if count.keys == keys]
         for keys in feature_set.key_tuples
     }
+    layout[ALL] += [feature_set.looked_up[each.name] for each in feature_set.sums]
     prior = ("ad_impressions_28d", "ad_clicks_28d")
     meta = SnapshotMeta(int(time.time()) // HOUR * HOUR, layout, 10_000_000, 400_000, prior)
     publish(settings.snapshots, meta, _entries(world, feature_set))
@@ -69,6 +70,11 @@ def drawn_counts(random: np.random.Generator, counts: Sequence[Count], rows: int
     return found
 
 
+def drawn_sums(random: np.random.Generator, feature_set: FeatureSet, rows: int) -> np.ndarray:
+    """(rows, sums) of some 600 expected clicks."""
+    return (random.uniform(550, 650, (rows, len(feature_set.sums))) * MILLION).astype("<i8")
+
+
 def _entries(world: World, feature_set: FeatureSet) -> Iterator[list[tuple[bytes, bytes]]]:
     random = np.random.default_rng(1)
     for keys in feature_set.key_tuples:
@@ -77,6 +83,8 @@ def _entries(world: World, feature_set: FeatureSet) -> Iterator[list[tuple[bytes
         for first in range(0, len(names), ENTITIES_AT_ONCE):
             part = names[first : first + ENTITIES_AT_ONCE]
             values = drawn_counts(random, counts, len(part))
+            if not keys:
+                values = np.concatenate([values, drawn_sums(random, feature_set, len(part))], axis=1)
             text = key_columns(keys)
             yield [(stored_key(text, name), row.tobytes()) for name, row in zip(part, values, strict=True)]
     yield [
@@ -164,7 +172,8 @@ def _trees(settings: Settings, feature_set: FeatureSet) -> xgboost.Booster:
     random = np.random.default_rng(2)
     counts = drawn_counts(random, feature_set.counts, ROWS)
     fields = np.stack([random.integers(1, SLOTS + 1, ROWS), random.uniform(1e9, 2e9, ROWS)], axis=1)
-    features = compiled(feature_set)(np.concatenate([fields, counts], axis=1).astype(np.float64))
+    inputs = np.concatenate([fields, counts, drawn_sums(random, feature_set, ROWS)], axis=1)
+    features = compiled(feature_set)(inputs.astype(np.float64))
     base = features[:, feature_set.base_place]
     labels = random.random(ROWS) < 1 / (1 + np.exp(-base.clip(-6, 0)))
     rows = xgboost.QuantileDMatrix(features, label=labels, base_margin=base)

@@ -7,7 +7,7 @@ from itertools import cycle
 import numpy as np
 
 from bench.http_load import post
-from bench.scored_world import DEVICES, LOCATIONS, SECTIONS, SLOTS, World, drawn_counts
+from bench.scored_world import DEVICES, LOCATIONS, SECTIONS, SLOTS, World, drawn_counts, drawn_sums
 from data_contracts.features import FeatureSet
 
 DISTINCT = 100_000
@@ -43,7 +43,11 @@ def invocations(feature_set: FeatureSet, rows: int, path: bytes, distinct: int =
     random = np.random.default_rng(4)
     counts = drawn_counts(random, feature_set.counts, distinct * rows).astype(float)
     fields = np.stack([random.integers(1, SLOTS + 1, len(counts)), random.uniform(1e9, 2e9, len(counts))], axis=1)
-    inputs = np.concatenate([fields, counts], axis=1).reshape(distinct, rows, -1).tolist()
+    inputs = (
+        np.concatenate([fields, counts, drawn_sums(random, feature_set, len(counts))], axis=1)
+        .reshape(distinct, rows, -1)
+        .tolist()
+    )
     return cycle([post(path, _dataframe(feature_set.input_names, each)) for each in inputs])
 
 

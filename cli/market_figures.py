@@ -13,7 +13,7 @@ from cli.grid import grid
 from data_contracts.model_versions import RegisteredVersion
 from data_contracts.settings import Settings
 from ml.evaluate import feature_set_of, loaded, scores_of, tagged_instant
-from ml.holdouts import Holdout, read_holdout
+from ml.holdouts import Holdout, held_names, read_holdout
 from ml.metrics import Floats, expected_normalized_entropy, explained_share
 from ml.splits import Slice
 from ml.training_sets import Texts, TrainingSetError
@@ -54,7 +54,7 @@ def show_market_figures(settings: Settings, console: Console, champion: Register
 def market_figures(settings: Settings, champion: RegisteredVersion) -> Mapping[str, Figures]:
     """Figures of the holdout that the champion was judged on. Raises TrainingSetError when it is not there any more."""
     model = loaded(champion)
-    holdout = judged_holdout(settings, champion, feature_set_of(model).input_names)
+    holdout = judged_holdout(settings, champion, held_names(feature_set_of(model)))
     scores, truths = scores_of(model, holdout), true_probabilities(settings, holdout.ids)
     new = {f"new {name}s": holdout.slices[name] == "new" for name in ("ad", "user")}
     chosen = {"all": np.ones(len(scores), bool)} | new

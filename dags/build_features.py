@@ -1,10 +1,11 @@
 """# build_features
 Counts the past, gives serving its snapshot, and says what became of each impression.
 
-`count_events` sums impressions and clicks an entity and hour into **count_tiles**. `publish_counts` makes the
-snapshot that serving reads. `label_impressions` says what became of each impression (**labels**), `join_clicks` how
-the clicks stand with their impressions (**click_joins**). `mirror_models` brings **model_metadata** to what the
-registry says: a version may have been promoted or rolled back by hand.
+`count_events` sums impressions and clicks an entity and hour into **count_tiles**, and features of all impressions
+of an hour into **feature_sums**. `publish_counts` makes the snapshot that serving reads. `label_impressions` says what
+became of each impression (**labels**), `join_clicks` how the clicks stand with their impressions (**click_joins**).
+`mirror_models` brings **model_metadata** to what the registry says: a version may have been promoted or rolled back by
+hand.
 Follows `ingest_events`, with the same as_of. `train_ad_ctr` trains on what this makes.
 """
 

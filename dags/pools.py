@@ -6,7 +6,7 @@ WRITERS = {
     "raw_events": ("raw_events",),
     "refined_tables": (*LANDED, "rejected_events"),
     "validation_results": ("validation_results",),
-    "count_tiles": ("count_tiles",),
+    "count_tiles": ("count_tiles", "feature_sums"),
     "labels": ("labels", "click_joins"),
     "training_sets": ("training_sets",),
     "holdouts": ("holdouts",),

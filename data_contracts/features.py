@@ -1,7 +1,8 @@
-"""Counts of the past, the snapshot a moment could have seen, and feature sets loaded from one file each.
+"""Feature sets, loaded from one file each.
 
-A `Count` is the only thing that sees the past. Every model input is a plain numeric function whose name is the feature
-and whose parameters name its inputs: request fields, numbers, counts, earlier features. Times are epoch seconds.
+A `Count`, and a `Sum`, are the only things that see the past. Every model input is a plain numeric function whose name
+is the feature and whose parameters name its inputs: request fields, numbers, counts, sums, earlier features. Times are
+epoch seconds.
 """
 
 import hashlib
@@ -9,67 +10,28 @@ import inspect
 import math
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from types import ModuleType
-from typing import Literal
 
-from data_contracts.keys import ALL, USER, check_key, key_name
+from data_contracts.counts import MILLION as MILLION
+from data_contracts.counts import Count as Count
+from data_contracts.counts import Event as Event
+from data_contracts.counts import Sum as Sum
+from data_contracts.keys import check_key, key_name
 from data_contracts.labels import DAY as DAY
 from data_contracts.labels import HOUR as HOUR
 
-SNAPSHOT_CADENCE = HOUR
-"""Snapshots are as of full hours, and training takes it that one was made each hour."""
-PUBLISH_DELAY = 15 * 60
-"""How long after its as_of a snapshot is surely in serving's hands."""
 REQUEST_FIELDS = ("position", "timestamp")
 """What a request itself gives a feature: the slot (1 is first) and the request's time in epoch seconds."""
 ROOT = Path(__file__).resolve().parent.parent
 FEATURE_SETS = ROOT / "data_contracts" / "feature_sets"
 
-Event = Literal["impressions", "clicks"]
-
 
 class FeatureSetError(ValueError):
     """A feature set file that cannot be used; the message names file, function and parameter."""
-
-
-@dataclass(frozen=True)
-class Count:
-    """How many events of an entity became known in [as_of - window, as_of); 0 for an entity never seen.
-
-    `keys` are those of data_contracts.keys; without any, all events count. A click counts for the entity of its
-    impression, once an impression, and only if it makes the impression's label `clicked`. `window` is in seconds, whole
-    hours.
-    """
-
-    keys: tuple[str, ...]
-    event: Event
-    window: int
-
-    def __post_init__(self) -> None:
-        if self.window <= 0 or self.window % HOUR:
-            raise ValueError(f"a count needs a window of whole hours, not {self.window} s")
-        for key in self.keys:
-            check_key(key)
-        if len(set(self.keys)) < len(self.keys):
-            raise ValueError(f"a count has each key once, not {self.keys}")
-        if USER in self.keys[1:]:
-            raise ValueError(f"{USER} comes first among the keys of a count, not as in {self.keys}")
-
-    @cached_property
-    def name(self) -> str:
-        """Computed, so that it cannot lie: ad_clicks_7d, ad_position_impressions_1d, all_clicks_1h."""
-        thing = "_".join(map(key_name, self.keys)) or ALL
-        span = f"{self.window // DAY}d" if self.window % DAY == 0 else f"{self.window // HOUR}h"
-        return f"{thing}_{self.event}_{span}"
-
-
-def snapshot_time(event_time: float) -> int:
-    """as_of of the newest snapshot that serving could have held at `event_time`, publishing delay included."""
-    return int((event_time - PUBLISH_DELAY) // SNAPSHOT_CADENCE * SNAPSHOT_CADENCE)
 
 
 def training_set_id(feature_set_hash: str, as_of: datetime) -> str:
@@ -111,6 +73,7 @@ class FeatureSet:
     base: str | None = None
     rising: frozenset[str] = frozenset()
     falling: frozenset[str] = frozenset()
+    sums: tuple[Sum, ...] = ()
 
     @cached_property
     def features(self) -> tuple[Feature, ...]:
@@ -130,14 +93,42 @@ class FeatureSet:
 
     @cached_property
     def input_names(self) -> tuple[str, ...]:
-        """What a row gives: request fields, then numbers (NaN when absent), then counts (0 when absent)."""
-        return (*REQUEST_FIELDS, *map(key_name, self.numbers), *(count.name for count in self.counts))
+        """What a row gives: request fields, then numbers (NaN when absent), then counts and sums (0 when absent)."""
+        return (*REQUEST_FIELDS, *map(key_name, self.numbers), *self.looked_up)
+
+    @cached_property
+    def looked_up(self) -> dict[str, str]:
+        """Of each count and sum, in order, the name that snapshots and holdouts hold it by: counts are everybody's, a
+        sum is of these definitions alone."""
+        sums = {each.name: f"{each.name}_{self.hash[:16]}" for each in self.sums}
+        return {count.name: count.name for count in self.counts} | sums
+
+    @cached_property
+    def summed(self) -> "FeatureSet":
+        """The features that are summed, with the functions and inputs that they need."""
+        summed = {each.feature for each in self.sums}
+        needed = set(summed)
+        for each in reversed(self.functions):
+            if each.name in needed:
+                needed |= {*each.parameters}
+        functions = tuple(each for each in self.functions if each.name in needed)
+        return replace(
+            self,
+            counts=tuple(count for count in self.counts if count.name in needed),
+            numbers=tuple(key for key in self.numbers if key_name(key) in needed),
+            functions=functions,
+            steps=frozenset(each.name for each in functions) - summed,
+            base=None,
+            rising=frozenset(),
+            falling=frozenset(),
+            sums=(),
+        )
 
     @cached_property
     def absent(self) -> dict[str, float]:
         """What an input is that a row may leave out."""
         numbers = dict.fromkeys(map(key_name, self.numbers), math.nan)
-        return numbers | {count.name: 0.0 for count in self.counts}
+        return numbers | dict.fromkeys(self.looked_up, 0.0)
 
     @cached_property
     def feature_names(self) -> tuple[str, ...]:
@@ -179,10 +170,12 @@ def load_feature_set(path: Path) -> FeatureSet:
     counts = tuple(getattr(module, "COUNTS", ()))
     if not counts or not all(isinstance(count, Count) for count in counts):
         raise FeatureSetError(f"{path}: COUNTS must be a tuple of Count")
-    numbers = _numbers(path, module)
-    names = [*REQUEST_FIELDS, *map(key_name, numbers), *(count.name for count in counts)]
+    numbers, sums = _numbers(path, module), tuple(getattr(module, "SUMS", ()))
+    if not all(isinstance(each, Sum) for each in sums):
+        raise FeatureSetError(f"{path}: SUMS must be a tuple of Sum")
+    names = [*REQUEST_FIELDS, *map(key_name, numbers), *(each.name for each in (*counts, *sums))]
     if twice := {name for name in names if names.count(name) > 1}:
-        raise FeatureSetError(f"{path}: COUNTS and NUMBERS hold two inputs of one name: {', '.join(sorted(twice))}")
+        raise FeatureSetError(f"{path}: COUNTS, NUMBERS, SUMS hold two inputs of one name: {', '.join(sorted(twice))}")
     functions = _functions(path, module, {*names})
     steps, rising, falling = (frozenset(getattr(module, name, ())) for name in ("STEPS", "RISING", "FALLING"))
     base = getattr(module, "BASE", None)
@@ -195,7 +188,21 @@ def load_feature_set(path: Path) -> FeatureSet:
         raise FeatureSetError(f"{path}: RISING and FALLING both name {', '.join(sorted(both))}")
     if steps == {each.name for each in functions}:
         raise FeatureSetError(f"{path}: defines no feature function")
-    return FeatureSet(path.stem, digest, path, counts, functions, numbers, steps, base, rising, falling)
+    found = FeatureSet(path.stem, digest, path, counts, functions, numbers, steps, base, rising, falling, sums)
+    _check_sums(found)
+    return found
+
+
+def _check_sums(found: FeatureSet) -> None:
+    """A sum must not need itself, nor another, to be made."""
+    names = {each.name for each in found.sums}
+    if strange := {each.feature for each in found.sums} - {each.name for each in found.functions}:
+        raise FeatureSetError(f"{found.path}: SUMS names no function: {', '.join(sorted(strange))}")
+    if names and all(count.keys for count in found.counts):
+        raise FeatureSetError(f"{found.path}: SUMS need a count without keys among COUNTS")
+    for each in found.summed.functions:
+        if needs := names & {*each.parameters}:
+            raise FeatureSetError(f"{found.path}: {each.name} needs {', '.join(sorted(needs))}: it cannot be summed")
 
 
 def _numbers(path: Path, module: ModuleType) -> tuple[str, ...]:
@@ -232,7 +239,7 @@ def _functions(path: Path, module: ModuleType, inputs: set[str]) -> tuple[Featur
         for parameter in parameters:
             if parameter not in known:
                 raise FeatureSetError(
-                    f"{path}: {name}({parameter}): no request field, number, count or earlier feature of that name; "
+                    f"{path}: {name}({parameter}): no request field, number, count, sum, earlier feature of that name; "
                     f"known: {', '.join(sorted(known))}"
                 )
         features.append(Feature(name, (function.__doc__ or "").strip(), function, parameters))

@@ -1,4 +1,6 @@
-"""The online snapshot of counts: how it is named, keyed and packed. LMDB itself is opened by whoever writes or reads.
+"""The online snapshot of counts: as of when one was there to be seen, how it is named, keyed and packed.
+
+LMDB itself is opened by whoever writes or reads.
 
 snapshots/<as_of>.lmdb is one file; `current` is a symbolic link to the newest, swapped by rename. Its keys are
 "<keys>\\0<entity>", its values the entity's counts as little-endian 64-bit integers in the order that the entry `meta`
@@ -15,7 +17,12 @@ from pathlib import Path
 
 from data_contracts.disk import replace_whole
 from data_contracts.keys import entity_name
+from data_contracts.labels import HOUR
 
+SNAPSHOT_CADENCE = HOUR
+"""Snapshots are as of full hours, and training takes it that one was made each hour."""
+PUBLISH_DELAY = 15 * 60
+"""How long after its as_of a snapshot is surely in serving's hands."""
 META_KEY = b"meta"
 LONGEST_KEY_BYTES = 511
 """What LMDB is built to take."""
@@ -43,6 +50,11 @@ class SnapshotMeta:
     def unpacked(cls, content: bytes) -> "SnapshotMeta":
         """Raises ValueError or TypeError on content that is no snapshot's."""
         return cls(**json.loads(content))
+
+
+def snapshot_time(event_time: float) -> int:
+    """as_of of the newest snapshot that serving could have held at `event_time`, publishing delay included."""
+    return int((event_time - PUBLISH_DELAY) // SNAPSHOT_CADENCE * SNAPSHOT_CADENCE)
 
 
 def entity_key(keys: str, values: Iterable[str | None]) -> bytes | None:

@@ -21,6 +21,7 @@ __all__ = [
     "CLICK_JOINS",
     "CONTRACT_VERSION",
     "COUNT_TILES",
+    "FEATURE_SUMS",
     "HOLDOUTS",
     "LABELS",
     "LANDED",
@@ -86,6 +87,13 @@ VALIDATION_RESULTS = Table(
     key=("table_name", "as_of", "expectation", "column_name"),
 )
 
+COUNTED_VERSIONS = (
+    Column("impressions_version", "BIGINT", "version of ad_impressions that is counted with this", minimum=-1),
+    Column("clicks_version", "BIGINT", "version of clicks", minimum=-1),
+    Column("ads_version", "BIGINT", "version of ads", minimum=-1),
+    Column("users_version", "BIGINT", "version of users", minimum=-1),
+)
+
 COUNT_TILES = Table(
     "count_tiles",
     "Impressions and clicks an entity and hour, by when they became known: sum over an entity and hour. Each run adds "
@@ -96,16 +104,25 @@ COUNT_TILES = Table(
         Column("hour", "TIMESTAMP", "start of the hour in which the events became known"),
         Column("impressions", "BIGINT", "impressions of the hour"),
         Column("clicks", "BIGINT", "clicks of the hour that make a label"),
-        Column("impressions_version", "BIGINT", "version of ad_impressions that is counted with this", minimum=-1),
-        Column("clicks_version", "BIGINT", "version of clicks", minimum=-1),
-        Column("ads_version", "BIGINT", "version of ads", minimum=-1),
-        Column("users_version", "BIGINT", "version of users", minimum=-1),
+        *COUNTED_VERSIONS,
     ),
-    key=(
-        *("keys", "entity", "hour"),
-        *("impressions_version", "clicks_version", "ads_version", "users_version"),
-    ),
+    key=("keys", "entity", "hour", *(column.name for column in COUNTED_VERSIONS)),
     partition_by=("keys",),
+    derived=True,
+)
+
+FEATURE_SUMS = Table(
+    "feature_sums",
+    "What features come to over all impressions of an hour, by when these became known: each impression with the "
+    "feature as serving could have had it.",
+    (
+        Column("feature_set_hash", "STRING", "the definitions used"),
+        Column("feature", "STRING", "the feature"),
+        Column("hour", "TIMESTAMP", "start of the hour in which the impressions became known"),
+        Column("total", "BIGINT", "its sum, in whole millionths"),
+        *COUNTED_VERSIONS,
+    ),
+    key=("feature_set_hash", "feature", "hour"),
     derived=True,
 )
 
@@ -220,7 +237,7 @@ TABLES = {
     table.name: table
     for table in (
         AD_IMPRESSIONS, CLICKS, ADS, USERS, MODEL_PREDICTIONS, RAW_EVENTS, REJECTED_EVENTS, VALIDATION_RESULTS,
-        COUNT_TILES, LABELS, TRAINING_SETS, HOLDOUTS, CLICK_JOINS, MODEL_METADATA, TABLE_SIZES,
+        COUNT_TILES, FEATURE_SUMS, LABELS, TRAINING_SETS, HOLDOUTS, CLICK_JOINS, MODEL_METADATA, TABLE_SIZES,
     )
 }  # fmt: skip
 LANDED = {name: table for name, table in TABLES.items() if table.landed}

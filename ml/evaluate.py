@@ -25,7 +25,7 @@ from data_contracts.settings import Settings
 from data_contracts.tables import AD_IMPRESSIONS, HOLDOUTS, TRAINING_SETS
 from ml.command import exit_code, parser
 from ml.gate import Judged, judge
-from ml.holdouts import Holdout, lacking, read_holdout
+from ml.holdouts import Holdout, held_names, lacking, read_holdout
 from ml.metrics import Floats
 from ml.model_run import git_commit
 from ml.splits import Slice
@@ -97,7 +97,7 @@ def verdict_on(settings: Settings, challenger: RegisteredVersion, champion: Regi
         )
         return Verdict("not_comparable", (reason,), (), evidence)
     evidence |= {"holdout_id": judged_on}
-    names = dict.fromkeys((*given.input_names, *(needed.input_names if needed else ())))
+    names = dict.fromkeys((*held_names(given), *(held_names(needed) if needed else ())))
     holdout = read_holdout(settings, versions, judged_on, tuple(names), Slice(start.timestamp(), end.timestamp()))
     champion_scores = scores_of(incumbent, holdout) if incumbent else None
     judged = Judged(holdout.labels, holdout.users, scores_of(model, holdout), champion_scores, holdout.slices)
@@ -137,13 +137,15 @@ def feature_set_of(model: Any) -> FeatureSet:
 
 
 def certain_inputs(feature_set: FeatureSet) -> list[str]:
-    """The inputs that every row has: all but numbers."""
-    return [name for name in feature_set.input_names if not math.isnan(feature_set.absent.get(name, 0.0))]
+    """The inputs that every row has, by their names in holdouts: all but numbers."""
+    held = zip(feature_set.input_names, held_names(feature_set), strict=True)
+    return [name for own, name in held if not math.isnan(feature_set.absent.get(own, 0.0))]
 
 
 def scores_of(model: Any, holdout: Holdout) -> Floats:
     """Probabilities of the holdout's rows, by the registered model."""
-    scores: Floats = model.predict(holdout.inputs)["probability"].to_numpy()
+    own = {held: name for name, held in feature_set_of(model).looked_up.items()}
+    scores: Floats = model.predict(holdout.inputs.rename(columns=own))["probability"].to_numpy()
     return scores
 
 

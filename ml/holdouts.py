@@ -9,6 +9,7 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from data_contracts.features import FeatureSet
 from data_contracts.render import quoted
 from data_contracts.settings import Settings
 from data_contracts.tables import AD_IMPRESSIONS, HOLDOUTS
@@ -23,14 +24,19 @@ NEW_AD, NEW_USER = 100, 1
 
 @dataclass(frozen=True)
 class Holdout:
-    """What models are judged on: impression_ids, inputs by name (request fields, numbers and counts), labels, users as
-    codes from 0, and for each slice the value of each row."""
+    """What models are judged on: impression_ids, inputs by name (request fields, numbers, counts, sums), labels, users
+    as codes from 0, and for each slice the value of each row."""
 
     ids: Texts
     inputs: pd.DataFrame
     labels: Labels
     users: Codes
     slices: Mapping[str, Texts]
+
+
+def held_names(feature_set: FeatureSet) -> tuple[str, ...]:
+    """Its inputs, in order, by the names that holdouts have them by: two feature sets may have sums of one name."""
+    return tuple(feature_set.looked_up.get(name, name) for name in feature_set.input_names)
 
 
 def read_holdout(

@@ -10,8 +10,7 @@ from typing import Literal, TypedDict
 
 import lmdb
 
-from data_contracts.features import SNAPSHOT_CADENCE
-from data_contracts.snapshot import CURRENT, META_KEY, SnapshotMeta, sha256, stated_checksum
+from data_contracts.snapshot import CURRENT, META_KEY, SNAPSHOT_CADENCE, SnapshotMeta, sha256, stated_checksum
 from serving.lookup import LookUp
 
 LOGGER = logging.getLogger(__name__)

@@ -44,7 +44,7 @@ class LoadedModel:
         self.registered, self.invocations, self.prior = registered, invocations, prior
         self.version, self.feature_set_hash = registered.version, model.feature_set.hash
         self.input_names = model.feature_set.input_names
-        self.count_names = tuple(count.name for count in model.feature_set.counts)
+        self.count_names = tuple(model.feature_set.looked_up.values())
         self.numbers = model.feature_set.numbers
         self.since = datetime.now(UTC)
         self.failures, self.last_failure = 0, ""
@@ -53,7 +53,7 @@ class LoadedModel:
         self._places: Places | None = None
 
     def places(self, names: tuple[str, ...]) -> Places | None:
-        """Where its counts stand among those of these names; None where one is not there."""
+        """Where its counts and sums stand among those of these names; None where one is not there."""
         if names is not self._names:
             lacks = set(self.count_names) - set(names)
             self._places = None if lacks else np.array([names.index(name) for name in self.count_names], np.intp)

@@ -11,7 +11,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from data_contracts import registry
-from data_contracts.features import Count, FeatureSet, holdout_id
+from data_contracts.features import FeatureSet, holdout_id
 from data_contracts.keys import key_name
 from data_contracts.known_features import known
 from data_contracts.model_versions import RegisteredVersion
@@ -23,10 +23,10 @@ from spark_jobs.live_features import GATE_COUNTS
 from spark_jobs.session import JobError, Lake, run_job
 
 
-def with_inputs(rows: DataFrame, numbers: Sequence[str], counts: Sequence[Count]) -> DataFrame:
-    """Labelled rows with `inputs`, by name; a number that is not there has no entry."""
+def with_inputs(rows: DataFrame, names: Sequence[str]) -> DataFrame:
+    """Labelled rows with `inputs`: request fields and the columns `names`; a number that is not there has no entry."""
     fields = {"position": F.col("position").cast("double"), "timestamp": F.unix_micros("timestamp") / F.lit(1e6)}
-    named = {name: F.col(name).cast("double") for name in (*map(key_name, numbers), *(c.name for c in counts))}
+    named = {name: F.col(name).cast("double") for name in names}
     entries = F.array(*[F.struct(F.lit(name), value) for name, value in {**fields, **named}.items()])
     return rows.withColumn("inputs", F.map_filter(F.map_from_entries(entries), lambda _, value: value.isNotNull()))
 
@@ -40,11 +40,12 @@ def main(lake: Lake, as_of: datetime, arguments: argparse.Namespace) -> str:
     if challenger is None or challenger.tags.get("as_of") != as_of.isoformat():
         raise JobError(f"no challenger was trained as of {as_of.isoformat()}; run python -m ml.train first")
     sets = _feature_sets(lake, challenger, champion)
-    counts = tuple(dict.fromkeys((*GATE_COUNTS, *(count for each in sets for count in each.counts))))
-    numbers = tuple(dict.fromkeys(key for each in sets for key in each.numbers))
+    numbers = (key_name(key) for each in sets for key in each.numbers)
+    looked_up = (*(count.name for count in GATE_COUNTS), *(name for each in sets for name in each.looked_up.values()))
     start, end = (parsed_instant(challenger.tags[f"holdout_{edge}"]) for edge in ("start", "end"))
     shown = (F.col("timestamp") >= F.lit(start)) & (F.col("timestamp") < F.lit(end))
-    rows = with_inputs(labelled_rows(lake, as_of, counts, numbers, shown), numbers, counts)
+    labelled = labelled_rows(lake, as_of, sets, GATE_COUNTS, shown)
+    rows = with_inputs(labelled, list(dict.fromkeys((*numbers, *looked_up))))
     hashed = champion.tags.get("feature_set_hash") if champion else None
     name = holdout_id(challenger.tags["training_set_id"], hashed)
     marked = rows.withColumns(
@@ -59,16 +60,16 @@ def main(lake: Lake, as_of: datetime, arguments: argparse.Namespace) -> str:
 
 
 def _feature_sets(lake: Lake, *versions: RegisteredVersion | None) -> list[FeatureSet]:
-    """Those of the versions; of one that is not known here nothing can be made, and evaluate says so."""
-    found = []
+    """Those of the versions, each once; of one that is not known here nothing can be made, and evaluate says so."""
+    found: dict[str, FeatureSet] = {}
     for version in versions:
         hashed = version.tags.get("feature_set_hash", "") if version else ""
         feature_set = known(lake.settings, hashed) if hashed else None
         if feature_set:
-            found.append(feature_set)
+            found[hashed] = feature_set
         elif version:
             print(f"the feature set of version {version.version} is not known here", flush=True)
-    return found
+    return [*found.values()]
 
 
 if __name__ == "__main__":

@@ -10,13 +10,15 @@ from pyspark.sql import functions as F
 from data_contracts.labels import ATTRIBUTION_WINDOW
 from data_contracts.schema import Table
 from data_contracts.table_history import committed_at
-from data_contracts.tables import AD_IMPRESSIONS, ADS, CLICKS, USERS
+from data_contracts.tables import AD_IMPRESSIONS, ADS, CLICKS, COUNTED_VERSIONS, USERS
 from spark_jobs.delta_log import commit_file, versions
 from spark_jobs.keyed import snapshot_at
 from spark_jobs.session import Lake
 
 SOURCES = (AD_IMPRESSIONS, CLICKS, ADS, USERS)
 """The tables that decide what is counted."""
+VERSION_COLUMNS = {table.name: column.name for table, column in zip(SOURCES, COUNTED_VERSIONS, strict=True)}
+"""By source, the column of what is counted that says up to which version."""
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 Versions = Mapping[str, int]
 """Version of each source, by table name; -1 for one that was never written."""
@@ -38,6 +40,13 @@ class Touched:
 def source_versions(lake: Lake) -> dict[str, int]:
     """The sources as they are now."""
     return {table.name: max(versions(lake.settings.lake / table.name), default=-1) for table in SOURCES}
+
+
+def marked(counted: DataFrame, versions: Versions) -> DataFrame:
+    """`counted` as of these versions."""
+    return counted.withColumns(
+        {column: F.lit(versions[name]).cast("bigint") for name, column in VERSION_COLUMNS.items()}
+    )
 
 
 def is_followable(lake: Lake, after: Versions) -> bool:

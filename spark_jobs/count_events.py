@@ -1,4 +1,5 @@
-"""ad_impressions and clicks -> count_tiles: hourly sums an entity, by when the events became known.
+"""ad_impressions and clicks -> count_tiles: hourly sums an entity, by when the events became known; and from these
+feature_sums, what features came to over all impressions of an hour.
 
 Each run appends what the changes of the tables since its last run add to the hours of their knowledge, or take away: no
 tile is ever rewritten, and the sum over an entity and hour is what counting everything anew would give.
@@ -11,22 +12,27 @@ from datetime import datetime
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from data_contracts.features import FeatureSet
 from data_contracts.keys import key_columns
 from data_contracts.render import quoted
-from data_contracts.tables import AD_IMPRESSIONS, ADS, CLICKS, COUNT_TILES, USERS
-from spark_jobs.changes import SOURCES, Touched, Versions, is_followable, source_versions, touched
+from data_contracts.tables import COUNT_TILES, FEATURE_SUMS
+from spark_jobs.changes import (
+    SOURCES,
+    VERSION_COLUMNS,
+    Touched,
+    Versions,
+    is_followable,
+    marked,
+    source_versions,
+    touched,
+)
+from spark_jobs.feature_sums import bring_up
 from spark_jobs.keyed import keyed
-from spark_jobs.live_features import live_counts
+from spark_jobs.live_features import counts_of, feature_sets_in_use
 from spark_jobs.session import Lake, as_of_seconds, run_job
 from spark_jobs.tiles import hourly_tiles
 
 KeyTuples = Sequence[tuple[str, ...]]
-VERSION_COLUMNS = {
-    AD_IMPRESSIONS.name: "impressions_version",
-    CLICKS.name: "clicks_version",
-    ADS.name: "ads_version",
-    USERS.name: "users_version",
-}
 
 
 def tiles_at(lake: Lake, key_tuples: KeyTuples, versions: Versions, only: Touched | None = None) -> DataFrame:
@@ -63,21 +69,25 @@ def main(lake: Lake, as_of: datetime, arguments: argparse.Namespace) -> str:
     beginning, and so is one whose last run the tables' history no longer reaches back to."""
     as_of_seconds(as_of)
     said = []
-    with lake.writing(COUNT_TILES):
+    in_use = feature_sets_in_use(lake.settings)
+    with lake.writing(COUNT_TILES, FEATURE_SUMS):
         until = source_versions(lake)
         known = {} if arguments.anew else counted_until(lake)
-        for after, key_tuples in _by_progress(lake, known).items():
+        for after, key_tuples in _by_progress(lake, in_use, known).items():
             said.append(_count(lake, key_tuples, dict(after), until))
-    return "count_tiles: " + "; ".join(said)
+        summed = [each.name for each in in_use if each.sums and bring_up(lake, each, until, arguments.anew)]
+    return "; ".join([f"count_tiles: {said[0]}", *said[1:], *(f"sums of {name} made" for name in summed)])
 
 
 Progress = tuple[tuple[str, int], ...]
 
 
-def _by_progress(lake: Lake, known: dict[str, dict[str, int]]) -> dict[Progress, list[tuple[str, ...]]]:
+def _by_progress(
+    lake: Lake, in_use: Sequence[FeatureSet], known: dict[str, dict[str, int]]
+) -> dict[Progress, list[tuple[str, ...]]]:
     """Key tuples that were counted up to the same versions, together; those to be counted anew by ()."""
     found: dict[Progress, list[tuple[str, ...]]] = {}
-    for keys in dict.fromkeys(count.keys for count in live_counts(lake.settings)):
+    for keys in dict.fromkeys(count.keys for count in counts_of(in_use)):
         after = known.get(key_columns(keys), {})
         progress = tuple(after.items()) if after and is_followable(lake, after) else ()
         found.setdefault(progress, []).append(keys)
@@ -91,11 +101,10 @@ def _count(lake: Lake, key_tuples: KeyTuples, after: Versions, until: Versions) 
     tiles = added_tiles(lake, key_tuples, after, until) if after else tiles_at(lake, key_tuples, until)
     if tiles is None:
         return f"nothing new for {len(names)} key tuples"
-    marked = tiles.withColumns({column: F.lit(until[name]).cast("bigint") for name, column in VERSION_COLUMNS.items()})
     if after:
-        lake.append(COUNT_TILES, marked)
+        lake.append(COUNT_TILES, marked(tiles, until))
         return f"{len(names)} key tuples brought up to date"
-    lake.overwrite(COUNT_TILES, marked, where=f"keys IN ({', '.join(map(quoted, names))})")
+    lake.overwrite(COUNT_TILES, marked(tiles, until), where=f"keys IN ({', '.join(map(quoted, names))})")
     return f"{len(names)} key tuples counted from the beginning"
 
 

@@ -5,15 +5,15 @@ from collections.abc import Collection, Iterable
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from data_contracts.features import PUBLISH_DELAY, SNAPSHOT_CADENCE
 from data_contracts.keys import CONTEXT, DENIED, NUMBER, TOLD_ELSEWHERE, USER, default_value
 from data_contracts.schema import ADDED_ON_THE_WAY
+from data_contracts.snapshot import PUBLISH_DELAY, SNAPSHOT_CADENCE
 
 IDS = {"ad": "ad_id", "user": "user_id"}
 
 
 def snapshot_at() -> Column:
-    """data_contracts.features.snapshot_time of impressions, in epoch seconds. One whose client's clock was ahead was
+    """data_contracts.snapshot.snapshot_time of impressions, in epoch seconds. One whose client's clock was ahead was
     shown when it was received at the latest: by its own timestamp it could be among what it was scored with."""
     shown_at = F.least(F.unix_micros("timestamp"), F.unix_micros("received_at"))
     delayed = (shown_at / F.lit(1e6) - PUBLISH_DELAY) / SNAPSHOT_CADENCE

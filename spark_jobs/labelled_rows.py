@@ -6,10 +6,11 @@ from datetime import datetime
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from data_contracts.features import Count
+from data_contracts.features import Count, FeatureSet
 from data_contracts.keys import key_columns, key_name
 from data_contracts.tables import AD_IMPRESSIONS, ADS, COUNT_TILES, LABELS, USERS
 from spark_jobs.counts import with_counts
+from spark_jobs.feature_sums import with_sums
 from spark_jobs.keyed import entity, keyed, number
 from spark_jobs.label_clicks import matures_at
 from spark_jobs.session import JobError, Lake
@@ -32,14 +33,17 @@ def mature_impressions(impressions: DataFrame, labels: DataFrame, as_of: datetim
 def labelled_rows(
     lake: Lake,
     as_of: datetime,
-    counts: Sequence[Count],
-    numbers: Sequence[str],
+    feature_sets: Sequence[FeatureSet],
+    more_counts: Sequence[Count] = (),
     shown: Column | None = None,
     then: Then | None = None,
 ) -> DataFrame:
-    """impression_id, user_id, timestamp, position, snapshot_at (epoch seconds), clicked, and every number and count by
-    name, of the mature impressions that the condition `shown` lets through; or what `then` makes of these rows. Raises
-    JobError when labels are not made as of then, or a key tuple was never counted."""
+    """impression_id, user_id, timestamp, position, snapshot_at (epoch seconds), clicked, and every number, count and
+    sum of the feature sets by the name that it is looked up by, of the mature impressions that the condition `shown`
+    lets through; or what `then` makes of these rows. Raises JobError when labels are not made as of then, or a key
+    tuple was never counted."""
+    counts = tuple(dict.fromkeys((*more_counts, *(count for each in feature_sets for count in each.counts))))
+    numbers = tuple(dict.fromkeys(key for each in feature_sets for key in each.numbers))
     labels = lake.read(LABELS)
     labelled_until = labels.agg(F.max(F.unix_seconds("as_of"))).collect()[0][0]
     if labelled_until is None or labelled_until < as_of.timestamp():
@@ -54,7 +58,7 @@ def labelled_rows(
         raise JobError("no impression is mature: there is nothing to build")
     tiles = lake.read(COUNT_TILES)
     _require_counted(narrow, tiles, counts)
-    return with_counts(narrow, tiles, counts, then)
+    return with_counts(with_sums(narrow, lake, feature_sets), tiles, counts, then)
 
 
 def _require_counted(rows: DataFrame, tiles: DataFrame, counts: Sequence[Count]) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 from pyspark.sql import functions as F
 
 from data_contracts.features import Count
-from data_contracts.keys import CONTEXT, default_value, key_columns
+from data_contracts.keys import ALL, CONTEXT, default_value, key_columns
 from data_contracts.schema import Table
 from data_contracts.snapshot import (
     META_KEY,
@@ -20,13 +20,15 @@ from data_contracts.snapshot import (
     checksum_file,
     make_current,
     packed_attributes,
+    packed_counts,
     snapshot_file,
     state_checksum,
     stored_key,
 )
 from data_contracts.tables import ADS, COUNT_TILES, USERS
 from spark_jobs.counts import by_key_tuple, hourly_counts
-from spark_jobs.live_features import live_counts
+from spark_jobs.feature_sums import sums_as_of
+from spark_jobs.live_features import counts_of, feature_sets_in_use
 from spark_jobs.session import Lake, as_of_seconds, run_job
 
 Layout = Mapping[tuple[str, ...], Sequence[Count]]
@@ -42,21 +44,28 @@ def main(lake: Lake, as_of: datetime, arguments: argparse.Namespace) -> str:
     newest = max((int(path.stem) for path in lake.settings.snapshots.glob("*.lmdb")), default=0)
     if newest > seconds:
         return "snapshot: already as of a later time"
-    counts = live_counts(lake.settings)
-    layout = by_key_tuple(counts)
+    in_use = feature_sets_in_use(lake.settings)
+    layout = by_key_tuple(counts_of(in_use))
+    sums = {name: value for each in in_use for name, value in sums_as_of(lake, each, seconds).items()}
     prior = _prior(layout)
     totals = _totals(lake, seconds, prior)
     names = {key_columns(keys): [count.name for count in own] for keys, own in layout.items()}
+    if sums:
+        names[ALL] += sums
     own_prior = [count.name for count in prior] if prior and prior[0].keys == ("ad_id",) else []
     meta = SnapshotMeta(seconds, names, *totals, own_prior)
-    held = publish(lake.settings.snapshots, meta, _entries(lake, seconds, layout))
+    held = publish(lake.settings.snapshots, meta, _entries(lake, seconds, layout, [*sums.values()]))
     return f"snapshot as of {as_of.isoformat()}: {held} entities, {totals[0]} impressions, {totals[1]} clicks"
 
 
-def _entries(lake: Lake, as_of: int, layout: Layout) -> Iterator[list[tuple[bytes, bytes]]]:
-    """Keys and values, a part of the snapshot at a time."""
+def _entries(lake: Lake, as_of: int, layout: Layout, sums: Sequence[int]) -> Iterator[list[tuple[bytes, bytes]]]:
+    """Keys and values, a part of the snapshot at a time; `sums` stand behind the counts of all."""
     for keys, counts in layout.items():
-        yield _entities(lake, as_of, keys, counts)
+        entities = _entities(lake, as_of, keys, counts)
+        if sums and not keys:
+            of_all = dict(entities).get(stored_key(ALL, ""), packed_counts([0] * len(counts)))
+            entities = [(stored_key(ALL, ""), of_all + packed_counts(sums))]
+        yield entities
     for name, table, own_id in (("ad", ADS, "ad_id"), ("user", USERS, "user_id")):
         yield _attributes(lake, as_of, name, table, own_id)
 

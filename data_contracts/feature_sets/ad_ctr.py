@@ -2,12 +2,13 @@
 
 A *lift* is ln of how many times the expected clicks came, drawn towards 0 by `strength` expected clicks. Each is
 measured against what its parents lead to expect, so that lifts add up and a new ad starts from its parents. Their sum
-is `log_odds`, from which the trees start.
+is `log_odds`, from which the trees start, once the level is anchored: what was shown of late is why the CTR of late is
+what it is, and lifts of the same ads must not say so again.
 """
 
 from math import exp, log, log1p
 
-from data_contracts.features import DAY, HOUR, Count, Event
+from data_contracts.features import DAY, HOUR, MILLION, Count, Event, Sum
 
 MONTH, SECTION, TOPIC, AGE_BAND = 28 * DAY, "features.section", "ad.topic", "user.features.age_band"
 CLICKED: dict[tuple[str, ...], tuple[int, ...]] = {
@@ -24,9 +25,16 @@ BOTH: tuple[Event, ...] = ("impressions", "clicks")
 COUNTS = tuple(Count(keys, event, window) for keys in CLICKED for window in CLICKED[keys] for event in BOTH)
 COUNTS += tuple(Count(keys, "impressions", window) for keys, window in SHOWN.items())
 
-STEPS = ("ctr_28d", "ctr_before_3d", "ctr_3d", "ctr_1d", "ctr_now", "topic_ctr_28d")
+SUMS = (Sum("ctr_now", 6 * HOUR), Sum("lifted_ctr", 6 * HOUR))
+
+STEPS = (
+    "ctr_28d", "ctr_before_3d", "ctr_3d", "ctr_1d", "ctr_now", "topic_ctr_28d", "lifted_context", "lifted_ctr",
+    "anchor",
+)  # fmt: skip
 """The trees do not see by itself how high the CTR of all is: they would learn the days of the training set by it."""
 BASE = "log_odds"
+ANCHOR_CLICKS = 10.0 * MILLION
+"""Draws the anchor towards 0 as by so many expected clicks; sums are in millionths."""
 RISING = (
     "topic_lift_28d", "topic_lift_1d", "advertiser_lift_28d", "campaign_lift_28d", "ad_lift_28d", "user_lift_28d",
     "section_topic_lift_28d", "device_topic_lift_28d", "age_band_topic_lift_28d", "user_topic_lift_28d",
@@ -203,16 +211,32 @@ def user_topic_lift_28d(
     return _lift(user_topic_clicks_28d, user_topic_impressions_28d * topic_ctr_28d * exp(known), 8.0)
 
 
-def context_log_odds(
+def lifted_context(
     ctr_now, topic_lift_1d, advertiser_lift_28d, campaign_lift_28d, ad_lift_28d, section_lift_28d, device_lift_28d,
     location_lift_28d, device_location_lift_28d, age_band_lift_28d, position_lift_28d, section_topic_lift_28d,
     device_topic_lift_28d, age_band_topic_lift_28d, location_advertiser_lift_28d,
 ):  # fmt: skip
-    """Log-odds of a click by the CTR of the last hours and all lifts but the user's."""
+    """Log-odds of a click by the CTR of the last hours and all lifts but the user's, before the level is anchored."""
     of_ad = topic_lift_1d + advertiser_lift_28d + campaign_lift_28d + ad_lift_28d
     of_place = section_lift_28d + device_lift_28d + location_lift_28d + device_location_lift_28d + position_lift_28d
     of_both = section_topic_lift_28d + device_topic_lift_28d + location_advertiser_lift_28d
     return log(ctr_now / (1.0 - ctr_now)) + of_ad + of_place + of_both + age_band_lift_28d + age_band_topic_lift_28d
+
+
+def lifted_ctr(lifted_context, user_lift_28d, user_topic_lift_28d):
+    """Probability of a click by all lifts, before the level is anchored."""
+    return 1.0 / (1.0 + exp(-lifted_context - user_lift_28d - user_topic_lift_28d))
+
+
+def anchor(sum_lifted_ctr_6h, sum_ctr_now_6h):
+    """ln of how many times the clicks that `ctr_now` led to expect of the last hours' impressions all lifts together
+    led to expect: how good what was shown was, which `ctr_now` of now holds already."""
+    return log((sum_lifted_ctr_6h + ANCHOR_CLICKS) / (sum_ctr_now_6h + ANCHOR_CLICKS))
+
+
+def context_log_odds(lifted_context, anchor):
+    """Log-odds of a click by the CTR of the last hours and all lifts but the user's."""
+    return lifted_context - anchor
 
 
 def log_odds(context_log_odds, user_lift_28d, user_topic_lift_28d):

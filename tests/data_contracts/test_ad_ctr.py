@@ -54,5 +54,14 @@ def test_the_level_follows_the_last_hours():
     assert busy["log_odds"] == pytest.approx(math.log(rate / (1 - rate)))
 
 
+def test_the_level_is_told_apart_from_how_good_the_ads_were_that_made_it():
+    """The last hours' impressions were expected to be clicked 30 % more than all are: their ads were so good."""
+    plain = features_of(**HISTORY)
+    sums = {"sum_ctr_now_6h": 1_000_000_000, "sum_lifted_ctr_6h": 1_300_000_000}
+    anchored = features_of(**HISTORY, **sums)
+    assert anchored["log_odds"] == pytest.approx(plain["log_odds"] - math.log((1_300 + 10) / (1_000 + 10)))
+    assert anchored["context_log_odds"] == pytest.approx(anchored["log_odds"])
+
+
 def test_more_late_clicks_than_showings_are_no_certainty():
     assert features_of(all_clicks_6h=10**6)["log_odds"] == 0.0

@@ -10,10 +10,10 @@ from data_contracts.features import FeatureSetError, feature_set_path, load_feat
 from tests.data_contracts.test_feature_sets import feature_set
 
 AD_CTR = load_feature_set(feature_set_path("ad_ctr"))
-PLACES = {count: place for place, count in enumerate(AD_CTR.counts, len(AD_CTR.input_names) - len(AD_CTR.counts))}
-rows = st.tuples(st.integers(1, 1000).map(float), st.floats(0, 4e9), *[st.integers(0, 10**6)] * len(AD_CTR.counts)).map(
-    lambda drawn: with_longer_windows_above_shorter(list(drawn))
-)
+PLACES = {count: AD_CTR.input_names.index(count.name) for count in AD_CTR.counts}
+rows = st.tuples(
+    st.integers(1, 1000).map(float), st.floats(0, 4e9), *[st.integers(0, 10**6)] * len(AD_CTR.looked_up)
+).map(lambda drawn: with_longer_windows_above_shorter(list(drawn)))
 
 
 def with_longer_windows_above_shorter(row):

@@ -87,7 +87,9 @@ def test_the_hash_is_of_the_files_bytes(tmp_path):
     ("body", "message"),
     [
         pytest.param(
-            "def ctr(ad_clicks_2d): return 1.0\n", "ctr(ad_clicks_2d): no request field, number, count or", id="name"
+            "def ctr(ad_clicks_2d): return 1.0\n",
+            "ctr(ad_clicks_2d): no request field, number, count, sum, earlier",
+            id="name",
         ),
         pytest.param("def ctr(later): return 1\ndef later(position): return 1\n", "ctr(later): no request", id="order"),
         pytest.param("", "defines no feature function", id="nothing"),

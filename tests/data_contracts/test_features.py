@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data_contracts.features import DAY, HOUR, PUBLISH_DELAY, Count, snapshot_time, training_set_id
+from data_contracts.features import DAY, HOUR, Count, training_set_id
+from data_contracts.snapshot import PUBLISH_DELAY, snapshot_time
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,6 @@
-"""What serving takes for the counts of an ad, over HTTP, is what the raw events say one by one."""
+"""What serving takes for the counts of an ad, and for sums, over HTTP, is what the raw events say one by one."""
 
 import random
-import shutil
 from argparse import Namespace
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -9,23 +8,25 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from data_contracts.features import DAY, HOUR, Count, load_feature_set
+from data_contracts.features import DAY, HOUR, MILLION, Count, Sum, load_feature_set
 from data_contracts.landing import Event, instant_text
 from data_contracts.pseudonym import load_key, pseudonym
 from data_contracts.settings import load
+from data_contracts.snapshot import snapshot_time
 from spark_jobs import count_events, publish_counts
 from spark_jobs.refine_events import refine_batch
 from tests.serving.conftest import NOON, environment, running, wait_for
-from tests.serving.tiny_registry import Registry
+from tests.serving.tiny_registry import Registry, fill
 
 pytestmark = pytest.mark.spark
 AS_OF = datetime.fromtimestamp(NOON, UTC)
-FEATURE_SET = "tests/serving/tiny_features.py"
-COUNTS = load_feature_set(Path(FEATURE_SET).resolve()).counts
+FILE = Path("tests/parity/summed_features.py").resolve()
+FEATURE_SET = load_feature_set(FILE)
 ADS, USERS, DEVICES = ("a", "b|c"), ("ann", "bob"), ("phone", "tablet")
 
 
@@ -70,13 +71,15 @@ def raw_events(number: int, shown: Shown, key: bytes) -> Iterator[Event]:
         yield Event("clicks", at + timedelta(minutes=late), click | {"timestamp": instant_text(at)})
 
 
-def brute_force(count: Count, events: list[Shown], ad: str, user: str, device: str) -> int:
+def brute_force(
+    count: Count, events: list[Shown], ad: str, user: str | None, device: str, as_of: datetime = AS_OF
+) -> int:
     """One impression after another, by the definitions in words."""
     wanted = {"ad_id": ad, "user_id": user, "device_type": device}
     total = 0
     for shown in events:
         own = {"ad_id": shown.ad, "user_id": None if shown.is_denied else shown.user, "device_type": shown.device}
-        if any(own[key] != wanted[key] for key in count.keys):
+        if any(own[key] is None or own[key] != wanted[key] for key in count.keys):
             continue
         known_at = [shown.known_at]
         if count.event == "clicks":
@@ -88,18 +91,32 @@ def brute_force(count: Count, events: list[Shown], ad: str, user: str, device: s
             if not known:
                 continue
             known_at.append(min(known))
-        total += AS_OF - timedelta(seconds=count.window) <= max(known_at) < AS_OF
+        total += as_of - timedelta(seconds=count.window) <= max(known_at) < as_of
+    return total
+
+
+def brute_force_sum(asked: Sum, events: list[Shown]) -> int:
+    """Each impression once more, with the counts that it was scored with, in millionths."""
+    total = 0
+    for shown in events:
+        if AS_OF - timedelta(seconds=asked.window) <= shown.known_at < AS_OF:
+            seen = datetime.fromtimestamp(snapshot_time(min(shown.at, shown.known_at).timestamp()), UTC)
+            user = None if shown.is_denied else shown.user
+            row = {"position": 1.0, "timestamp": shown.at.timestamp()}
+            row |= {c.name: brute_force(c, events, shown.ad, user, shown.device, seen) for c in FEATURE_SET.counts}
+            by_name = dict(zip(FEATURE_SET.feature_names, FEATURE_SET.row(row), strict=True))
+            total += round(float(np.float32(by_name[asked.feature])) * MILLION)
     return total
 
 
 @pytest.fixture(scope="module")
-def champion(filled_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """The tiny model takes the traffic."""
-    store = tmp_path_factory.mktemp("store") / "store.db"
-    shutil.copy(filled_store / "store.db", store)
+def champion(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A tiny model with sums takes the traffic."""
+    folder = tmp_path_factory.mktemp("store")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{store}")
-        Registry(f"sqlite:///{store}").promote(1)
+        patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder / 'store.db'}")
+        fill(folder, FILE, faults=("",))
+        Registry(f"sqlite:///{folder / 'store.db'}").promote(1)
         yield
 
 
@@ -107,7 +124,7 @@ def served(lake_in: Any, landed: Any, folder: Path, events: list[Shown], user: s
     """The counts that serving logs for each ad and device, asked by `user`, after the events went through Spark."""
     environ = environment(folder)
     with Path(environ["CLICKLAKE_CONF"]).open("a") as conf:
-        conf.write(f'[features]\nfeature_set = "{FEATURE_SET}"\n')
+        conf.write(f'[features]\nfeature_set = "{FILE}"\n')
     own = load(environ)
     lake = lake_in(own.home)
     lake = replace(
@@ -167,9 +184,12 @@ def test_served_counts_are_those_of_the_raw_events(
 ) -> None:
     found = served(copied_lake, landed, tmp_path_factory.mktemp("served"), events, user)
     expected = {
-        (ad, device): {count.name: brute_force(count, events, ad, user, device) for count in COUNTS}
+        (ad, device): {count.name: brute_force(count, events, ad, user, device) for count in FEATURE_SET.counts}
         for ad, device in found
     }
-    names = [count.name for count in COUNTS]
+    names = [count.name for count in FEATURE_SET.counts]
     assert {pair: {name: row[name] for name in names} for pair, row in found.items()} == expected
     assert all(sum(counts.values()) > 10 for (ad, _), counts in expected.items() if ad in ADS)
+    sums = {each.name: brute_force_sum(each, events) for each in FEATURE_SET.sums}
+    assert all({name: row[name] for name in sums} == sums for row in found.values())
+    assert all(sums.values())

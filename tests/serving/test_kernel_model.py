@@ -35,7 +35,7 @@ class Trained:
 def drawn_inputs(count):
     """Counts as they may be, clicks too many for the impressions among them; some are absent."""
     random = np.random.default_rng(5)
-    names = [count.name for count in AD_CTR.counts]
+    names = list(AD_CTR.looked_up)
     return [
         {"position": float(random.integers(1, 9)), "timestamp": float(random.integers(10**9, 2 * 10**9))}
         | {name: float(random.poisson(30)) for name in names if random.random() < 0.9}
@@ -78,7 +78,7 @@ def test_what_the_kernel_cannot_walk_scores_as_it_is_and_says_why():
 
 def test_a_number_that_is_not_there_is_left_out_of_a_row():
     class Echo:
-        feature_set = replace(AD_CTR, counts=AD_CTR.counts[:1], numbers=("features.bid",))
+        feature_set = replace(AD_CTR, counts=AD_CTR.counts[:1], sums=(), numbers=("features.bid",))
 
         def probabilities(self, rows):
             self.rows = rows

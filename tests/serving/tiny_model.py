@@ -34,7 +34,7 @@ class TinyModel(PythonModel):
             return math.nan
         if self.traits["fault"] == "fails in slot 13" and row["position"] == 13:
             raise ZeroDivisionError("slot 13")
-        ctr, position = self.feature_set.row(row)
+        ctr, position, *_ = self.feature_set.row(row)
         return 1.0 / (1.0 + math.exp(4.0 - self.traits["scale"] * (20.0 * ctr + 1.0 / position)))
 
     def predict(

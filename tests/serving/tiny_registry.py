@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,20 +35,21 @@ class Registry:
             client.set_registered_model_alias(self.name, alias, str(version))
 
 
-def fill(folder: Path) -> None:
-    """Makes store.db in `folder`, with one version a line of FAULTS, with the signature that training gives a model."""
+def fill(folder: Path, file: Path = FEATURE_SET, faults: Sequence[str] = FAULTS) -> None:
+    """Makes store.db in `folder`, with one version a fault, with the signature that training gives a model of these
+    definitions."""
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
     import mlflow
     import pandas as pd
 
     from ml.model_run import signature
 
-    feature_set = load_feature_set(FEATURE_SET)
+    feature_set = load_feature_set(file)
     mlflow.set_tracking_uri(f"sqlite:///{folder / 'store.db'}")
     prior = folder / "prior.json"
     prior.write_text(PRIOR.as_json())
     experiment = mlflow.create_experiment("ad_ctr", artifact_location=str(folder / "artifacts"))
-    for number, fault in enumerate(FAULTS, 1):
+    for number, fault in enumerate(faults, 1):
         traits = folder / "traits.json"
         traits.write_text(json.dumps({"scale": float(number), "fault": fault}))
         priors = {"prior": str(prior)} if number == WITH_PRIOR else {}
@@ -56,7 +58,7 @@ def fill(folder: Path) -> None:
             mlflow.pyfunc.log_model(
                 name="model",
                 python_model=str(HERE / "tiny_model.py"),
-                artifacts={"traits": str(traits), "feature_set": str(FEATURE_SET), **priors},
+                artifacts={"traits": str(traits), "feature_set": str(file), **priors},
                 signature=signature(feature_set),
                 input_example=pd.DataFrame([dict.fromkeys(feature_set.input_names, 1.0)]),
                 pip_requirements=["mlflow"],

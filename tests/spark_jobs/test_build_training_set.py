@@ -6,9 +6,9 @@ import lmdb
 import numpy as np
 import pytest
 
-from data_contracts.features import DAY, Count, feature_set_path, load_feature_set, snapshot_time, training_set_id
+from data_contracts.features import DAY, Count, feature_set_path, load_feature_set, training_set_id
 from data_contracts.landing import Event
-from data_contracts.snapshot import META_KEY, SnapshotMeta, entity_key, unpacked_counts
+from data_contracts.snapshot import META_KEY, SnapshotMeta, entity_key, snapshot_time, unpacked_counts
 from data_contracts.tables import TRAINING_SETS
 from spark_jobs import build_training_set, count_events, label_impressions, publish_counts
 from spark_jobs.keyed import snapshot_at
@@ -67,7 +67,7 @@ def test_what_was_never_counted_is_not_taken_for_0(prepared, tmp_path):
     with pytest.raises(JobError, match="campaign_id is not counted yet; run count_events first"):
         built(lake)
     count_events.main(lake, AS_OF, Namespace(anew=False))
-    assert labelled_rows(lake, AS_OF, load_feature_set(path).counts, ()).count() == 2
+    assert labelled_rows(lake, AS_OF, [load_feature_set(path)]).count() == 2
 
 
 def test_a_row_without_position_is_taken_for_the_default_one_as_in_serving(prepared):

@@ -1,6 +1,5 @@
 """Tiles brought up to date are those that counting everything anew would give, whatever came in whichever order."""
 
-import random
 import re
 import time
 from argparse import Namespace
@@ -10,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from data_contracts.landing import Event, instant_text
 from data_contracts.tables import COUNT_TILES
 from spark_jobs import count_events
 from spark_jobs.refine_events import refine_batch
 from spark_jobs.session import JobError
-from tests.spark_jobs.conftest import NOON, click, impression
+from tests.spark_jobs.arrivals import ad, clicked, drawn_events, shown, user
+from tests.spark_jobs.conftest import NOON
 
 pytestmark = pytest.mark.spark
 AS_OF = datetime(2026, 1, 12, tzinfo=UTC)
@@ -48,24 +47,6 @@ def tiles(lake):
     """What the tiles add up to, by keys, entity and hour."""
     rows = lake.read(COUNT_TILES).groupBy("keys", "entity", "hour").sum("impressions", "clicks").collect()
     return {tuple(row)[:3]: tuple(row)[3:] for row in rows if any(tuple(row)[3:])}
-
-
-def ad(minutes, **columns):
-    row = {"ad_id": "ad-1", "campaign_id": "campaign-1", "topic": "cars", **columns}
-    return Event("ads", NOON + timedelta(minutes=minutes), row)
-
-
-def user(minutes, **columns):
-    return Event("users", NOON + timedelta(minutes=minutes), {"user_id": "user-1", **columns})
-
-
-def shown(number, late=0, **columns):
-    return Event("ad_impressions", NOON + timedelta(minutes=number + late), impression(number, **columns))
-
-
-def clicked(number, after=1, late=0, **columns):
-    row = click(number, timestamp=instant_text(NOON + timedelta(minutes=number + after)), **columns)
-    return Event("clicks", NOON + timedelta(minutes=number + after + late), row)
 
 
 def test_a_second_run_adds_what_came_and_rewrites_nothing(features, landed):
@@ -128,35 +109,6 @@ def test_an_impression_that_turns_out_to_be_another_is_counted_as_that(features,
     one = (NOON + timedelta(hours=1)).replace(tzinfo=None)
     assert {key[1]: value for key, value in tiles(features).items() if key[0] == "ad_id"} == {"ad-3": (1, 0)}
     assert tiles(features)["ad_id", "ad-3", one] == (1, 0)
-
-
-def drawn_events(seed):
-    """Impressions, clicks and words of the catalogues at random times over two days, many of them late."""
-    random_ = random.Random(seed)
-    events = []
-    for number in range(24):
-        minute = random_.randrange(0, 2000)
-        events.append(shown(
-            minute * 100 + number, impression_id=f"impression-{number}", ad_id=f"ad-{random_.randrange(2)}",
-            user_id=f"user-{random_.randrange(3)}", timestamp=instant_text(NOON + timedelta(minutes=minute)),
-        ))  # fmt: skip
-        events[-1] = replace(events[-1], received_at=NOON + timedelta(minutes=minute + random_.randrange(90)))
-        for _ in range(random_.randrange(3)):
-            after, identity = random_.randrange(1600), f"click-{random_.randrange(40)}"
-            row = {
-                "click_id": identity,
-                "impression_id": f"impression-{number}",
-                "clicked": True,
-                "timestamp": instant_text(NOON + timedelta(minutes=minute + after)),
-            }
-            events.append(Event("clicks", NOON + timedelta(minutes=minute + after + random_.randrange(90)), row))
-    events += [ad(random_.randrange(2000), ad_id=f"ad-{n % 2}", topic=f"topic-{n}") for n in range(4)]
-    events += [
-        user(random_.randrange(2000), user_id=f"user-{n}", consent=c, features={"band": str(n)})
-        for n, c in enumerate(("denied", "granted", "unknown"))
-    ]
-    random_.shuffle(events)
-    return events
 
 
 def test_any_order_of_arrival_gives_the_tiles_of_counting_everything_anew(features, landed):

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from data_contracts import keys
-from data_contracts.features import snapshot_time
+from data_contracts.snapshot import snapshot_time
 from spark_jobs.keyed import keyed, number
 from tests.spark_jobs.conftest import NOON
 

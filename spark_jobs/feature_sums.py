@@ -1,0 +1,115 @@
+"""Sums of features over all impressions: made hour by hour from the counts of each, and looked up as of any hour.
+
+Where tiles of an hour have changed, the sums from that hour on are made again: they are what all anew would give.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from data_contracts.features import HOUR, FeatureSet
+from data_contracts.keys import key_columns, key_name
+from data_contracts.tables import AD_IMPRESSIONS, ADS, COUNT_TILES, FEATURE_SUMS, USERS
+from spark_jobs.changes import VERSION_COLUMNS, Versions, marked
+from spark_jobs.counts import with_counts
+from spark_jobs.featurised import summed_up
+from spark_jobs.keyed import keyed, number
+from spark_jobs.session import JobError, Lake
+
+KNOWN_IN = "known_in"
+"""The hour since 1970 in which an impression became known."""
+
+
+def bring_up(lake: Lake, feature_set: FeatureSet, until: Versions, anew: bool = False) -> bool:
+    """Make the sums of a feature set as of the tiles, which are as of `until`; gives whether any were to be made."""
+    since = _changed_since(lake, feature_set, until, anew)
+    if since is not None:
+        made = marked(_hourly_sums(lake, feature_set, since, until), until)
+        where = f"feature_set_hash = '{feature_set.hash}' AND unix_seconds(hour) >= {since}"
+        lake.overwrite(FEATURE_SUMS, made.withColumn("feature_set_hash", F.lit(feature_set.hash)), where=where)
+    return since is not None
+
+
+def _changed_since(lake: Lake, feature_set: FeatureSet, until: Versions, anew: bool) -> int | None:
+    """The first hour, in epoch seconds, of which a tile was made after the sums; None when there is none."""
+    sums = lake.read(FEATURE_SUMS).where(F.col("feature_set_hash") == feature_set.hash)
+    newest = sums.agg(*[F.max(column).alias(name) for name, column in VERSION_COLUMNS.items()]).collect()[0].asDict()
+    own = F.col("keys").isin([key_columns(keys) for keys in feature_set.key_tuples])
+    tiles = lake.read(COUNT_TILES).where(own & ((F.col("impressions") != 0) | (F.col("clicks") != 0)))
+    follows = not anew and all(newest[name] is not None and newest[name] <= until[name] for name in VERSION_COLUMNS)
+    if follows:
+        newer = [F.col(column) > newest[name] for name, column in VERSION_COLUMNS.items()]
+        tiles = tiles.where(newer[0] | newer[1] | newer[2] | newer[3])
+    since: int | None = tiles.agg(F.min(F.unix_seconds("hour"))).collect()[0][0]
+    return since
+
+
+def _hourly_sums(lake: Lake, feature_set: FeatureSet, since: int, until: Versions) -> DataFrame:
+    """feature, hour and total of all impressions that became known from `since` on."""
+    summed = feature_set.summed
+    shown = lake.read(AD_IMPRESSIONS, until[AD_IMPRESSIONS.name]).where(F.unix_seconds("received_at") >= since)
+    ads, users = (lake.read(table, until[table.name]) for table in (ADS, USERS))
+    keys = {*summed.numbers, *(key for count in summed.counts for key in count.keys)}
+    known = keyed(shown, ads, users, keys, lake.settings.serving.default_position)
+    given = [number(key).alias(key_name(key)) for key in summed.numbers]
+    known_in = F.floor(F.unix_seconds("received_at") / HOUR).alias(KNOWN_IN)
+    narrow = known.select("timestamp", "position", "snapshot_at", "keys", known_in, *given)
+    parts = with_counts(narrow, lake.read(COUNT_TILES), summed.counts, summed_up(feature_set, KNOWN_IN))
+    names = list(summed.feature_names)
+    whole = parts.groupBy(KNOWN_IN).agg(*[F.sum(name).alias(name) for name in names])
+    return whole.unpivot(KNOWN_IN, names, "feature", "total").withColumn(
+        "hour", F.timestamp_seconds(F.col(KNOWN_IN) * HOUR)
+    )
+
+
+def with_sums(rows: DataFrame, lake: Lake, feature_sets: Sequence[FeatureSet]) -> DataFrame:
+    """`rows` (snapshot_at in epoch seconds) with every sum of the feature sets, by the name that it is looked up by.
+    Raises JobError for a feature set whose sums were never made."""
+    for feature_set in feature_sets:
+        if feature_set.sums:
+            rows = _with_sums(rows, lake, feature_set)
+    return rows
+
+
+def _with_sums(rows: DataFrame, lake: Lake, feature_set: FeatureSet) -> DataFrame:
+    made = _made(lake, feature_set)
+    if not len(made):
+        raise JobError(f"the sums of feature set {feature_set.hash[:16]} are not made yet; run count_events first")
+    first, last = (bound.as_py() for bound in pc.min_max(made.column("hour")).values())
+    longest = max(each.window for each in feature_set.sums) // HOUR
+    hours = np.arange(first + 1, last + longest + 1)
+    found = pa.table({"snapshot_at": hours * HOUR, **_sums(made, feature_set, hours)})
+    by_hour = F.broadcast(lake.spark.createDataFrame(found))
+    names = [feature_set.looked_up[each.name] for each in feature_set.sums]
+    return rows.join(by_hour, on="snapshot_at", how="left").fillna(0, subset=names)
+
+
+def sums_as_of(lake: Lake, feature_set: FeatureSet, as_of: int) -> dict[str, int]:
+    """Every sum as of a full hour (epoch seconds), by the name that it is looked up by."""
+    if not feature_set.sums:
+        return {}
+    found = _sums(_made(lake, feature_set), feature_set, np.array([as_of // HOUR]))
+    return {name: int(values[0]) for name, values in found.items()}
+
+
+def _made(lake: Lake, feature_set: FeatureSet) -> pa.Table:
+    """feature, hour (since 1970) and total of all that is there."""
+    own = lake.read(FEATURE_SUMS).where(F.col("feature_set_hash") == feature_set.hash)
+    hour = (F.unix_seconds("hour") / HOUR).cast("bigint").alias("hour")
+    return own.select("feature", hour, "total").orderBy("hour").toArrow()
+
+
+def _sums(made: pa.Table, feature_set: FeatureSet, hours: NDArray[np.int64]) -> Mapping[str, NDArray[np.int64]]:
+    """Each sum as of each of `hours`."""
+    found = {}
+    for each in feature_set.sums:
+        own = made.filter(pc.equal(made.column("feature"), each.feature))
+        at, running = own.column("hour").to_numpy(), np.append(0, np.cumsum(own.column("total").to_numpy()))
+        ends, starts = (np.searchsorted(at, edge) for edge in (hours, hours - each.window // HOUR))
+        found[feature_set.looked_up[each.name]] = running[ends] - running[starts]
+    return found
