@@ -50,7 +50,7 @@ def by_the_pipeline(lake: Lake) -> None:
     count_events.main(lake, END, Namespace(anew=False))
     build_training_set.main(lake, END, Namespace())
     train(lake.settings, END)
-    build_holdout.main(lake, END, Namespace())
+    build_holdout.main(lake, END, Namespace(version=None))
     evaluate(lake.settings, END)
 
 

@@ -13,7 +13,7 @@ from deltalake import write_deltalake
 from data_contracts.features import load_feature_set, training_set_id
 from data_contracts.schema import Table
 from data_contracts.settings import Settings
-from data_contracts.tables import AD_IMPRESSIONS, CLICKS, COUNT_TILES, FEATURE_SUMS, LABELS, TRAINING_SETS
+from data_contracts.tables import AD_IMPRESSIONS, CLICKS, COUNT_TILES, LABELS, TRAINING_SETS
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 DAYS = 7
@@ -44,7 +44,7 @@ def write_feature_set(path: Path) -> None:
 def write_market(settings: Settings, rows: int) -> None:
     """Impressions in no order over DAYS days, clicked at some 5 % by a rule that trees can learn."""
     random = np.random.default_rng(7)
-    for table in (LABELS, COUNT_TILES, FEATURE_SUMS):
+    for table in (LABELS, COUNT_TILES):
         write_deltalake(settings.lake / table.name, _arrow(table, 0, {}))
     for start in range(0, rows, BATCH):
         _write_part(settings, random, min(BATCH, rows - start))

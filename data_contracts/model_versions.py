@@ -1,5 +1,6 @@
 """Versions of the registered model, and what the gate says of one: an outcome, the reasons, and their numbers."""
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -8,6 +9,15 @@ from typing import Any, Literal, get_args
 VERDICT_FILE = "verdict.json"
 ALIAS_MOVE = "alias_move."
 """Begins the name of a tag that says which alias the version was given, and why; the rest of the name is when."""
+
+UPLOAD, UPLOADED_BY, EVALUATION = "upload", "uploaded_by", "evaluation"
+"""Tags of a version that was trained elsewhere: which upload it is, whose, and how far its evaluation has come."""
+
+
+def upload_id(content: bytes, feature_set_hash: str) -> str:
+    """SHA-256 of what makes an upload the one it is: the model as XGBoost wrote it, and whose features it takes."""
+    return hashlib.sha256(feature_set_hash.encode() + content).hexdigest()
+
 
 Outcome = Literal["promote", "refuse", "not_comparable", "wait_for_person"]
 RELEASABLE: tuple[Outcome, ...] = ("wait_for_person", "not_comparable")

@@ -32,6 +32,7 @@ __all__ = [
     "record_verdict",
     "roll_back",
     "set_challenger",
+    "set_tag",
     "version",
     "versions",
 ]
@@ -114,6 +115,12 @@ def version(settings: Settings, number: str) -> RegisteredVersion:
                 raise UnknownVersionError(f"{settings.model_name} has no version {number}") from None
             raise
         return _registered(client, found)
+
+
+def set_tag(settings: Settings, version: str, tag: str, value: str) -> None:
+    """A tag of a version, at most 5,000 characters."""
+    with plain_errors():
+        connect(settings).set_model_version_tag(settings.model_name, version, tag, value[:5000])
 
 
 def set_challenger(settings: Settings, version: str) -> None:

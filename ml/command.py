@@ -22,12 +22,13 @@ def parser(description: str | None) -> argparse.ArgumentParser:
     """A parser that knows --as-of."""
     made = argparse.ArgumentParser(description=description)
     made.add_argument(
-        "--as-of", required=True, type=_instant, help="exclusive end of what was known, such as 2019-11-30T23:00:00Z"
+        "--as-of", required=True, type=instant, help="exclusive end of what was known, such as 2019-11-30T23:00:00Z"
     )
     return made
 
 
-def _instant(text: str) -> datetime:
+def instant(text: str) -> datetime:
+    """Of an argument."""
     try:
         return parsed_instant(text)
     except ValueError as error:

@@ -32,9 +32,10 @@ from ml.splits import Slice
 from ml.training_sets import read_training_set, table_versions
 
 
-def evaluate(settings: Settings, as_of: datetime) -> str:
-    """Judge the challenger that was trained as of `as_of`, record the verdict and give it as text for people."""
-    challenger = challenger_of(settings, as_of)
+def evaluate(settings: Settings, as_of: datetime, version: str | None = None) -> str:
+    """Judge the challenger that was trained as of `as_of`, or a version in its place, record the verdict and give it as
+    text for people."""
+    challenger = challenger_of(settings, as_of, version)
     champion = registry.champion(settings)
     if champion and champion.version == challenger.version:
         return f"version {challenger.version} of {challenger.name} is the champion already; its verdict stands"
@@ -45,9 +46,9 @@ def evaluate(settings: Settings, as_of: datetime) -> str:
     return "\n".join([head, *(f"  - {reason}" for reason in verdict.reasons)])
 
 
-def challenger_of(settings: Settings, as_of: datetime) -> RegisteredVersion:
-    """The challenger, if it is the one that was trained as of `as_of`; RegistryError otherwise."""
-    challenger = registry.challenger(settings)
+def challenger_of(settings: Settings, as_of: datetime, version: str | None = None) -> RegisteredVersion:
+    """The challenger, or the version that is judged in its place, if it is of `as_of`; RegistryError otherwise."""
+    challenger = registry.version(settings, version) if version else registry.challenger(settings)
     if challenger is None:
         raise RegistryError(f"{settings.model_name} has no challenger; run python -m ml.train first")
     trained = tagged_instant(challenger, "as_of")
@@ -71,12 +72,13 @@ def verdict_on(settings: Settings, challenger: RegisteredVersion, champion: Regi
     """The gate's verdict, or `not_comparable` when no comparison would be fair."""
     evidence = _evidence(challenger, champion)
     start, end = tagged_instant(challenger, "holdout_start"), tagged_instant(challenger, "holdout_end")
-    if champion and (seen := tagged_instant(champion, "trained_through")) > start:
-        reason = (
-            f"champion version {champion.version} has seen data up to {seen.isoformat()}, "
-            f"which overlaps the holdout from {start.isoformat()}"
-        )
-        return Verdict("not_comparable", (reason,), (), evidence)
+    for who, each in (("challenger", challenger), ("champion", champion)):
+        if each and (seen := tagged_instant(each, "trained_through")) > start:
+            reason = (
+                f"{who} version {each.version} has seen data up to {seen.isoformat()}, "
+                f"which overlaps the holdout from {start.isoformat()}"
+            )
+            return Verdict("not_comparable", (reason,), (), evidence)
     model = loaded(challenger)
     incumbent = loaded(champion) if champion else None
     given = feature_set_of(model)
@@ -150,8 +152,10 @@ def scores_of(model: Any, holdout: Holdout) -> Floats:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    as_of = parser(__doc__).parse_args(arguments).as_of
-    return exit_code(lambda settings: evaluate(settings, as_of))
+    reads = parser(__doc__)
+    reads.add_argument("--version", help="judge this version in place of the challenger")
+    asked = reads.parse_args(arguments)
+    return exit_code(lambda settings: evaluate(settings, asked.as_of, asked.version))
 
 
 if __name__ == "__main__":

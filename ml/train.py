@@ -5,7 +5,8 @@ newest. The same rows, settings and code give the same model bytes; then the ver
 challenger again and no new one is made. --trials looks for better parameters than conf's first, at the stop slice.
 
 The run's parameters hold, as data_version.TABLE, the Delta version of every table that the training set rests on
-(ad_impressions, clicks, labels, count_tiles, training_sets) as seen when training began. The rows were read from that
+(ad_impressions, clicks, labels, count_tiles, training_sets; feature_sums too where features need sums) as seen when
+training began. The rows were read from that
 version of training_sets; the other tables may have grown since the training set was built from them.
 """
 
@@ -24,6 +25,7 @@ from data_contracts import calibration, registry
 from data_contracts.features import FeatureSet, feature_set_path, load_feature_set, training_set_id
 from data_contracts.sections import Training
 from data_contracts.settings import Settings
+from data_contracts.tables import FEATURE_SUMS
 from ml.calibrate import probabilities
 from ml.command import exit_code, parser
 from ml.fitting import fitted_model
@@ -85,11 +87,12 @@ def train(settings: Settings, as_of: datetime, trials: int = 0, trial_seconds: f
     return f"{summary(settings.model_name, version, model, given.slices, by_slice)}\njoin health: {health}"
 
 
-def given_rows(settings: Settings, as_of: datetime) -> Given:
-    """The training set as of `as_of` and its slices. Raises TrainingSetError and SliceError."""
-    feature_set = load_feature_set(feature_set_path(settings.features.feature_set))
+def given_rows(settings: Settings, as_of: datetime, feature_set: FeatureSet | None = None) -> Given:
+    """The training set as of `as_of`, of conf's feature set unless another is given, and its slices. Raises
+    TrainingSetError and SliceError."""
+    feature_set = feature_set or load_feature_set(feature_set_path(settings.features.feature_set))
     name = training_set_id(feature_set.hash, as_of)
-    versions = table_versions(settings, RESTS_ON)
+    versions = table_versions(settings, [*RESTS_ON, *([FEATURE_SUMS.name] if feature_set.sums else [])])
     training_set = read_training_set(settings, versions, name, feature_set.feature_names)
     slices = time_slices(as_of.timestamp(), float(training_set.timestamps[0]), settings.training)
     rows = rows_by_slice(training_set.timestamps, training_set.labels, slices)

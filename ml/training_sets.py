@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from data_contracts.lake import open_lake
 from data_contracts.render import quoted
 from data_contracts.settings import Settings
-from data_contracts.tables import AD_IMPRESSIONS, CLICKS, COUNT_TILES, FEATURE_SUMS, LABELS, TRAINING_SETS
+from data_contracts.tables import AD_IMPRESSIONS, CLICKS, COUNT_TILES, LABELS, TRAINING_SETS
 from ml.staging import TrainingSet, WidthError, staged, staging_folder
 
 Texts = NDArray[np.object_]
-RESTS_ON = tuple(table.name for table in (AD_IMPRESSIONS, CLICKS, LABELS, COUNT_TILES, FEATURE_SUMS, TRAINING_SETS))
-"""The tables that decide what is in a training set."""
+RESTS_ON = tuple(table.name for table in (AD_IMPRESSIONS, CLICKS, LABELS, COUNT_TILES, TRAINING_SETS))
+"""The tables that decide what is in a training set; where its features need sums, FEATURE_SUMS is one more."""
 SORT_MEMORY = "500MB"
 BATCH_ROWS = 50_000
 

@@ -28,6 +28,7 @@ ROLES: Mapping[str, str | None] = MappingProxyType(
         "/model/active": ANY_KEY,
         "/model/upload": "model:upload",
         "/model/activate/": "model:activate",
+        "/model/versions/": ANY_KEY,
         "/health": None,
         "/healthz/live": None,
         "/healthz/ready": None,

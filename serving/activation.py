@@ -44,6 +44,16 @@ def etag(version: str | None) -> str:
     return f'"{version or "none"}"'
 
 
+@contextmanager
+def alone(settings: Settings, name: str) -> Iterator[None]:
+    """One at a time, over all workers of a home."""
+    folder = settings.home / "serving"
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 class Activator:
     """Moves the alias for whoever may; one at a time, over all workers of a home."""
 
@@ -70,7 +80,7 @@ class Activator:
         from data_contracts import registry
 
         try:
-            with self._alone():
+            with alone(self._settings, "activate"):
                 before = registry.aliases(self._settings).get(CHAMPION)
                 if if_match not in ("", ETAG_ANY, etag(before)):
                     raise ProblemError(412, "precondition_failed", f"the champion is version {before or 'none'}")
@@ -89,14 +99,6 @@ class Activator:
             raise ProblemError(409, "not_promotable", str(error)) from None
         except registry.RegistryError as error:
             raise unavailable("registry_unreachable", str(error)) from None
-
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        folder = self._settings.home / "serving"
-        folder.mkdir(parents=True, exist_ok=True)
-        with (folder / "activate.lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
 
     async def _is_in_use(self, version: str) -> bool:
         deadline = time.monotonic() + IN_USE_SECONDS

@@ -9,6 +9,7 @@ POST /predict
   answered (serving.scoring). The answer is given once its records are on disk.
 POST /event/impression, /event/click, /catalog/ads, /catalog/users: serving.collector.
 PUT /model/activate/{version}: serving.activation.
+POST /model/upload, GET /model/versions/{version}: serving.uploads.
 GET /model/active, GET /health, GET /healthz/live, GET /healthz/ready: serving.status. GET /metrics: serving.metrics.
 GET /openapi.json, GET /docs: serving.openapi.
 /invocations, /ping, /version: MLflow's own answers, from the same loaded model.
@@ -28,6 +29,7 @@ from serving.activation import Activator, etag
 from serving.admission import Admission
 from serving.background import Repeated
 from serving.bodies import DisconnectedError, check_any_content_type, json_body, received_already, whole_body
+from serving.booster_file import MOST_BYTES
 from serving.collector import collectors
 from serving.counts import SnapshotWatch
 from serving.direct import JsonRoute
@@ -39,10 +41,10 @@ from serving.openapi import ApiPages
 from serving.predict import Predictor
 from serving.problems import OnceStored, ProblemError, Response, failed, json_response, overloaded, unavailable
 from serving.status import active_model, health, readiness
+from serving.uploads import Uploads
 
 MLFLOW_ROUTES = {"/invocations": "POST", "/ping": "GET", "/version": "GET"}
-ACTIVATE = "/model/activate/{version}"
-BELOW_ACTIVATE = "/model/activate/"
+ACTIVATE, VERSION = "/model/activate/{version}", "/model/versions/{version}"
 STOP_SECONDS = 1.0
 KEYS_SECONDS = 1.0
 """How long a removed key may go on."""
@@ -65,7 +67,7 @@ class Application:
         self.snapshots = SnapshotWatch(settings.snapshots)
         self.log = EventLog(settings)
         pseudonym_of = lru_cache(REMEMBERED_PSEUDONYMS)(partial(pseudonym, load_key(settings.pseudonym_key)))
-        self._activator = Activator(settings, self.models)
+        self._activator, self._uploads = Activator(settings, self.models), Uploads(settings)
         self.metrics = Metrics()
         predictor = Predictor(settings, self.models, self.snapshots, pseudonym_of, self.metrics)
         every = settings.serving.champion_poll_seconds
@@ -83,6 +85,8 @@ class Application:
         self._routes: Mapping[str, Mapping[str, Handler]] = {
             "/model/active": {"GET": self._active_model, "HEAD": self._active_model},
             ACTIVATE: {"PUT": self._activate},
+            VERSION: {"GET": self._version, "HEAD": self._version},
+            "/model/upload": {"POST": self._upload},
             "/health": {"GET": self._health, "HEAD": self._health},
             "/healthz/live": {"GET": _live, "HEAD": _live},
             "/healthz/ready": {"GET": self._ready, "HEAD": self._ready},
@@ -126,9 +130,9 @@ class Application:
 
     @staticmethod
     def _route(path: str) -> str:
-        """The route of a path; what is right below /model/activate/ is one's parameter."""
-        is_below = path.startswith(BELOW_ACTIVATE) and "/" not in path[len(BELOW_ACTIVATE) :]
-        return ACTIVATE if is_below else path
+        """The route of a path; what is right below /model/activate/, say, is one's parameter."""
+        above = path[: path.rfind("/") + 1]
+        return next((route for route in (ACTIVATE, VERSION) if route.rpartition("/")[0] + "/" == above), path)
 
     def _handler(self, path: str, method: str) -> Handler | None:
         """Ours, or None for MLflow's; raises ProblemError 404 or 405."""
@@ -169,7 +173,17 @@ class Application:
         body = await whole_body(scope, receive, self.body_limit_bytes)
         who, is_admin = self.access.asker(headers.get(b"authorization"))
         if_match = headers.get(b"if-match", b"").decode("latin-1")
-        return await self._activator.activate(scope["path"].removeprefix(BELOW_ACTIVATE), body, if_match, who, is_admin)
+        return await self._activator.activate(_last_part(scope), body, if_match, who, is_admin)
+
+    async def _upload(self, scope: Message, receive: Receive) -> Response:
+        headers = dict(scope["headers"])
+        check_any_content_type(scope)
+        body = await whole_body(scope, receive, MOST_BYTES)
+        who, _ = self.access.asker(headers.get(b"authorization"))
+        return await self._uploads.upload(body, headers, scope["query_string"], who)
+
+    async def _version(self, scope: Message, receive: Receive) -> Response:
+        return await self._uploads.status(_last_part(scope))
 
     async def _health(self, scope: Message, receive: Receive) -> Response:
         return json_response(health(self._settings, self.models, self.snapshots, self.log))
@@ -207,6 +221,11 @@ class Application:
             await send({"type": f"{message['type']}.complete"})
             if message["type"] == "lifespan.shutdown":
                 return
+
+
+def _last_part(scope: Message) -> str:
+    path: str = scope["path"]
+    return path.rpartition("/")[2]
 
 
 async def _live(scope: Message, receive: Receive) -> Response:

@@ -41,6 +41,7 @@ def refusal(about: str, headers: Mapping[str, str] | None = None) -> Schema:
     return {**answer(about, schema_of("Problem"), "application/problem+json"), "headers": told}
 
 
+HASH, INSTANT = "^[0-9a-f]{64}$", {"type": "string", "format": "date-time"}
 MALFORMED_HTTP = "no HTTP/1.1 (`malformed_http`); the connection is closed"
 EVERY_ROUTE: Answers = {
     400: refusal(MALFORMED_HTTP),
@@ -66,6 +67,8 @@ def operations(limits: Serving) -> Mapping[str, Mapping[str, Operation]]:
         **{path: {"POST": _collected(path, limits.event_batch_limit)} for path in TABLES},
         "/model/active": {"GET": ACTIVE_MODEL},
         "/model/activate/{version}": {"PUT": ACTIVATE},
+        "/model/upload": {"POST": UPLOAD},
+        "/model/versions/{version}": {"GET": VERSION_STATUS},
         "/health": {"GET": HEALTH},
         "/healthz/live": {"GET": LIVE},
         "/healthz/ready": {"GET": READY},
@@ -88,6 +91,12 @@ HEALTH = Operation(
     "Answered while the process lives, whatever it lacks.",
     {200: answer("model, registry, snapshot and landing", schema_of("Health"))},
 )
+VERSION_IN_PATH = {
+    "name": "version",
+    "in": "path",
+    "required": True,
+    "schema": {"type": "string", "pattern": "^[0-9]{1,9}$"},
+}
 ACTIVATE = Operation(
     "Makes a version the champion",
     "By its verdict, or over one that waits for a person by a `reason` and a key with the role `admin`. Send the ETag "
@@ -103,10 +112,42 @@ ACTIVATE = Operation(
     },
     schema_of("ActivateBody"),
     parameters=(
-        {"name": "version", "in": "path", "required": True, "schema": {"type": "string", "pattern": "^[0-9]{1,9}$"}},
+        VERSION_IN_PATH,
         {"name": "If-Match", "in": "header", "required": False, "schema": {"type": "string"}},
     ),
     is_body_required=False,
+)
+UPLOAD = Operation(
+    "Takes a model that was trained elsewhere",
+    "A file as XGBoost saved it (JSON or UBJ), of a feature set that is known here. It is checked, loaded and scored "
+    "in a process of its own, calibrated on the newest mature window and registered; the gate's verdict follows. It is "
+    "never active by itself.",
+    {
+        200: answer("this very model is a version already", schema_of("VersionStatus")),
+        201: answer("a new version, under evaluation", schema_of("VersionStatus")),
+        413: refusal("over 64 MiB"),
+        415: refusal("not `application/octet-stream`, or no model file of XGBoost's (`unsupported_kind`)"),
+        422: refusal("a model that is not served, and why; an unknown feature set; another `Content-Digest`"),
+        503: refusal("MLflow or the lake does not answer; nothing is left behind", {"Retry-After": "seconds to wait"}),
+    },
+    {"type": "string", "format": "binary"},
+    "application/octet-stream",
+    parameters=(
+        {"name": "feature_set", "in": "query", "required": True, "schema": {"type": "string", "pattern": HASH}},
+        {"name": "trained_through", "in": "query", "required": True, "schema": INSTANT},
+        {"name": "Content-Digest", "in": "header", "required": False, "schema": {"type": "string"}},
+    ),
+)
+VERSION_STATUS = Operation(
+    "A registered version",
+    "How far its evaluation has come, and the gate's verdict.",
+    {
+        200: answer("the version", schema_of("VersionStatus")),
+        404: refusal("there is no such version"),
+        422: refusal("no number"),
+        **RETRIED,
+    },
+    parameters=(VERSION_IN_PATH,),
 )
 LIVE = Operation("Is this process alive", "For a probe.", {200: answer("it is", {"type": "object"})})
 READY = Operation(

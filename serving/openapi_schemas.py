@@ -16,6 +16,7 @@ from serving.predictions import Answer, SingleAnswer
 from serving.problems import Problem
 from serving.requests import LAST_POSITION, PredictBody
 from serving.status import ActiveModel, Health, Readiness
+from serving.uploads import VersionStatus
 
 Schema = dict[str, Any]
 
@@ -37,7 +38,7 @@ def component_schemas(limits: Serving) -> Mapping[str, Schema]:
     """By name. What is taken has the names of its table; what is answered those of its types."""
     events = [request_type(table) for table in TABLES.values()]
     types = [*events, PredictBody, Answer, SingleAnswer, ItemAnswer, Problem]
-    types += [Health, Readiness, ActiveModel, ActivateBody, Activated]
+    types += [Health, Readiness, ActiveModel, ActivateBody, Activated, VersionStatus]
     _, schemas = msgspec.json.schema_components(types, ref_template=PLACE + "{name}")
     for table in TABLES.values():
         schemas[table.name]["description"] = table.about

@@ -32,9 +32,11 @@ def with_inputs(rows: DataFrame, names: Sequence[str]) -> DataFrame:
 
 
 def main(lake: Lake, as_of: datetime, arguments: argparse.Namespace) -> str:
-    """Make the holdout of the challenger that was trained as of `as_of`."""
+    """Make the holdout of the challenger that was trained as of `as_of`, or of a version in its place."""
+    settings, number = lake.settings, arguments.version
     try:
-        challenger, champion = registry.challenger(lake.settings), registry.champion(lake.settings)
+        challenger = registry.version(settings, number) if number else registry.challenger(settings)
+        champion = registry.champion(settings)
     except RegistryError as error:
         raise JobError(str(error)) from None
     if challenger is None or challenger.tags.get("as_of") != as_of.isoformat():
@@ -73,4 +75,6 @@ def _feature_sets(lake: Lake, *versions: RegisteredVersion | None) -> list[Featu
 
 
 if __name__ == "__main__":
-    run_job(main, argparse.ArgumentParser("build_holdout", description=__doc__))
+    parser = argparse.ArgumentParser("build_holdout", description=__doc__)
+    parser.add_argument("--version", help="of this version in place of the challenger")
+    run_job(main, parser)

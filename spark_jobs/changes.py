@@ -66,20 +66,28 @@ def is_followable(lake: Lake, after: Versions) -> bool:
 
 def touched(lake: Lake, after: Versions, until: Versions) -> Touched | None:
     """What the changes of the sources after one version, up to another, concern; None when nothing."""
-    shown = _changed(lake, AD_IMPRESSIONS, after, until)
-    clicks = _changed(lake, CLICKS, after, until)
-    parts = [shown.select("impression_id", "timestamp")]
-    window = F.expr(f"INTERVAL {ATTRIBUTION_WINDOW} SECONDS")
-    parts.append(clicks.select("impression_id", (F.col("timestamp") - window).alias("timestamp")))
-    for table, key in ((ADS, "ad_id"), (USERS, "user_id")):
-        if after[table.name] < until[table.name] and after[AD_IMPRESSIONS.name] >= 0:
-            parts.append(_concerned(lake, table, key, after, until))
-    whole = parts[0]
-    for part in parts[1:]:
-        whole = whole.unionByName(part)
+    clicks, window = _changed(lake, CLICKS, after, until), F.expr(f"INTERVAL {ATTRIBUTION_WINDOW} SECONDS")
+    clicked = clicks.select("impression_id", (F.col("timestamp") - window).alias("timestamp"))
+    whole = _told(lake, after, until).select("impression_id", "timestamp").unionByName(clicked)
     ids = whole.groupBy("impression_id").agg(F.min("timestamp").alias("timestamp")).localCheckpoint()
     since = _first(ids, "timestamp")
     return Touched(ids.select("impression_id"), since) if since is not None else None
+
+
+def first_told(lake: Lake, after: Versions, until: Versions) -> datetime | None:
+    """When the first of those impressions became known that came, went or changed after one version, up to another, or
+    of which a catalogue says something else since; None when there is none."""
+    return _first(_told(lake, after, until), "received_at")
+
+
+def _told(lake: Lake, after: Versions, until: Versions) -> DataFrame:
+    """impression_id, timestamp and received_at of these."""
+    columns = ("impression_id", "timestamp", "received_at")
+    whole = _changed(lake, AD_IMPRESSIONS, after, until).select(*columns)
+    for table, key in ((ADS, "ad_id"), (USERS, "user_id")):
+        if after[table.name] < until[table.name] and after[AD_IMPRESSIONS.name] >= 0:
+            whole = whole.unionByName(_concerned(lake, table, key, after, until).select(*columns))
+    return whole
 
 
 def _first(rows: DataFrame, column: str) -> datetime | None:
@@ -96,7 +104,7 @@ def _concerned(lake: Lake, table: Table, key: str, after: Versions, until: Versi
     if first is not None:
         shown = shown.where((F.col("date") >= F.lit(first.date())) & (F.col("timestamp") > F.lit(first)))
     seen_later = snapshot_at() * 1_000_000 > F.unix_micros("told_at")
-    return shown.join(told, on=key, how="inner").where(seen_later).select("impression_id", "timestamp")
+    return shown.join(told, on=key, how="inner").where(seen_later).drop("told_at")
 
 
 def _changed(lake: Lake, table: Table, after: Versions, until: Versions) -> DataFrame:

@@ -9,10 +9,11 @@ import argparse
 from collections.abc import Sequence
 from datetime import datetime
 
+from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from data_contracts.features import FeatureSet
+from data_contracts.features import FeatureSet, FeatureSetError
 from data_contracts.keys import key_columns
 from data_contracts.render import quoted
 from data_contracts.tables import COUNT_TILES, FEATURE_SUMS
@@ -75,8 +76,19 @@ def main(lake: Lake, as_of: datetime, arguments: argparse.Namespace) -> str:
         known = {} if arguments.anew else counted_until(lake)
         for after, key_tuples in _by_progress(lake, in_use, known).items():
             said.append(_count(lake, key_tuples, dict(after), until))
-        summed = [each.name for each in in_use if each.sums and bring_up(lake, each, until, arguments.anew)]
-    return "; ".join([f"count_tiles: {said[0]}", *said[1:], *(f"sums of {name} made" for name in summed)])
+        for feature_set in in_use:
+            if feature_set.sums:
+                said += _summed(lake, feature_set, until, arguments.anew)
+    return "count_tiles: " + "; ".join(said)
+
+
+def _summed(lake: Lake, feature_set: FeatureSet, until: Versions, anew: bool) -> list[str]:
+    """What was done for the sums of one feature set; one that cannot be made must not keep the others from theirs."""
+    who = f"{feature_set.name} ({feature_set.hash[:16]})"
+    try:
+        return [f"sums of {who} made"] if bring_up(lake, feature_set, until, anew) else []
+    except (PySparkException, FeatureSetError) as error:
+        return [f"sums of {who} NOT made: {str(error).strip().splitlines()[-1]}"]
 
 
 Progress = tuple[tuple[str, int], ...]

@@ -1,8 +1,10 @@
 """Sums of features over all impressions: made hour by hour from the counts of each, and looked up as of any hour.
 
-Where tiles of an hour have changed, the sums from that hour on are made again: they are what all anew would give.
+Where tiles of an hour have changed, or what is told of its impressions, the sums from that hour on are made again: they
+are what all anew would give.
 """
 
+import sys
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -13,12 +15,12 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from data_contracts.features import HOUR, FeatureSet
-from data_contracts.keys import key_columns, key_name
+from data_contracts.keys import key_columns
 from data_contracts.tables import AD_IMPRESSIONS, ADS, COUNT_TILES, FEATURE_SUMS, USERS
-from spark_jobs.changes import VERSION_COLUMNS, Versions, marked
+from spark_jobs.changes import VERSION_COLUMNS, Versions, first_told, is_followable, marked
 from spark_jobs.counts import with_counts
 from spark_jobs.featurised import summed_up
-from spark_jobs.keyed import keyed, number
+from spark_jobs.keyed import counted_by
 from spark_jobs.session import JobError, Lake
 
 KNOWN_IN = "known_in"
@@ -27,44 +29,64 @@ KNOWN_IN = "known_in"
 
 def bring_up(lake: Lake, feature_set: FeatureSet, until: Versions, anew: bool = False) -> bool:
     """Make the sums of a feature set as of the tiles, which are as of `until`; gives whether any were to be made."""
-    since = _changed_since(lake, feature_set, until, anew)
+    after = None if anew else _followed(lake, feature_set, until)
+    since = _first_tile(lake, feature_set, after)
+    if after and (told := first_told(lake, after, until)):
+        since = min(int(told.timestamp()) // HOUR * HOUR, since or sys.maxsize)
+    where = f"feature_set_hash = '{feature_set.hash}'"
     if since is not None:
         made = marked(_hourly_sums(lake, feature_set, since, until), until)
-        where = f"feature_set_hash = '{feature_set.hash}' AND unix_seconds(hour) >= {since}"
-        lake.overwrite(FEATURE_SUMS, made.withColumn("feature_set_hash", F.lit(feature_set.hash)), where=where)
+        behind = f" AND unix_seconds(hour) >= {since}" if after else ""
+        lake.overwrite(FEATURE_SUMS, made.withColumn("feature_set_hash", F.lit(feature_set.hash)), where=where + behind)
     return since is not None
 
 
-def _changed_since(lake: Lake, feature_set: FeatureSet, until: Versions, anew: bool) -> int | None:
-    """The first hour, in epoch seconds, of which a tile was made after the sums; None when there is none."""
+def is_behind(lake: Lake, feature_set: FeatureSet) -> bool:
+    """Are there tiles that came after the sums?"""
+    return _first_tile(lake, feature_set, _newest(lake, feature_set)) is not None
+
+
+def _newest(lake: Lake, feature_set: FeatureSet) -> Versions | None:
+    """As of which versions the sums are; None when there are none."""
     sums = lake.read(FEATURE_SUMS).where(F.col("feature_set_hash") == feature_set.hash)
-    newest = sums.agg(*[F.max(column).alias(name) for name, column in VERSION_COLUMNS.items()]).collect()[0].asDict()
+    found = sums.agg(*[F.max(column).alias(name) for name, column in VERSION_COLUMNS.items()]).collect()[0].asDict()
+    return None if None in found.values() else found
+
+
+def _followed(lake: Lake, feature_set: FeatureSet, until: Versions) -> Versions | None:
+    """As of which versions the sums are, if what came since can be told from the tables' history."""
+    found = _newest(lake, feature_set)
+    is_before = found is not None and all(found[name] <= until[name] for name in VERSION_COLUMNS)
+    return found if found is not None and is_before and is_followable(lake, found) else None
+
+
+def _first_tile(lake: Lake, feature_set: FeatureSet, after: Versions | None) -> int | None:
+    """The first hour, in epoch seconds, of the tiles that were made after these versions, or of all."""
     own = F.col("keys").isin([key_columns(keys) for keys in feature_set.key_tuples])
     tiles = lake.read(COUNT_TILES).where(own & ((F.col("impressions") != 0) | (F.col("clicks") != 0)))
-    follows = not anew and all(newest[name] is not None and newest[name] <= until[name] for name in VERSION_COLUMNS)
-    if follows:
-        newer = [F.col(column) > newest[name] for name, column in VERSION_COLUMNS.items()]
+    if after is not None:
+        newer = [F.col(column) > after[name] for name, column in VERSION_COLUMNS.items()]
         tiles = tiles.where(newer[0] | newer[1] | newer[2] | newer[3])
     since: int | None = tiles.agg(F.min(F.unix_seconds("hour"))).collect()[0][0]
     return since
 
 
 def _hourly_sums(lake: Lake, feature_set: FeatureSet, since: int, until: Versions) -> DataFrame:
-    """feature, hour and total of all impressions that became known from `since` on."""
+    """feature, hour and total of all impressions that became known from `since` on; of that hour in any case, which
+    says as of when the sums are."""
     summed = feature_set.summed
-    shown = lake.read(AD_IMPRESSIONS, until[AD_IMPRESSIONS.name]).where(F.unix_seconds("received_at") >= since)
-    ads, users = (lake.read(table, until[table.name]) for table in (ADS, USERS))
-    keys = {*summed.numbers, *(key for count in summed.counts for key in count.keys)}
-    known = keyed(shown, ads, users, keys, lake.settings.serving.default_position)
-    given = [number(key).alias(key_name(key)) for key in summed.numbers]
-    known_in = F.floor(F.unix_seconds("received_at") / HOUR).alias(KNOWN_IN)
-    narrow = known.select("timestamp", "position", "snapshot_at", "keys", known_in, *given)
-    parts = with_counts(narrow, lake.read(COUNT_TILES), summed.counts, summed_up(feature_set, KNOWN_IN))
     names = list(summed.feature_names)
-    whole = parts.groupBy(KNOWN_IN).agg(*[F.sum(name).alias(name) for name in names])
-    return whole.unpivot(KNOWN_IN, names, "feature", "total").withColumn(
-        "hour", F.timestamp_seconds(F.col(KNOWN_IN) * HOUR)
-    )
+    shown = lake.read(AD_IMPRESSIONS, until[AD_IMPRESSIONS.name])
+    shown = shown.where(F.col("received_at") >= F.timestamp_seconds(F.lit(since)))
+    catalogues = [lake.read(table, until[table.name]) for table in (ADS, USERS)]
+    known_in = F.floor(F.unix_seconds("received_at") / HOUR).alias(KNOWN_IN)
+    default = lake.settings.serving.default_position
+    rows = counted_by(shown, catalogues, default, summed.counts, summed.numbers, "timestamp", "position", known_in)
+    parts = with_counts(rows, lake.read(COUNT_TILES), summed.counts, summed_up(feature_set, KNOWN_IN))
+    zero = lake.spark.range(1).select(*[F.lit(0).cast("bigint").alias(name) for name in names])
+    whole = parts.unionByName(zero.withColumn(KNOWN_IN, F.lit(since // HOUR).cast("bigint"))).groupBy(KNOWN_IN)
+    sums = whole.agg(*[F.sum(name).alias(name) for name in names]).unpivot(KNOWN_IN, names, "feature", "total")
+    return sums.withColumn("hour", F.timestamp_seconds(F.col(KNOWN_IN) * HOUR))
 
 
 def with_sums(rows: DataFrame, lake: Lake, feature_sets: Sequence[FeatureSet]) -> DataFrame:
@@ -78,7 +100,7 @@ def with_sums(rows: DataFrame, lake: Lake, feature_sets: Sequence[FeatureSet]) -
 
 def _with_sums(rows: DataFrame, lake: Lake, feature_set: FeatureSet) -> DataFrame:
     made = _made(lake, feature_set)
-    if not len(made):
+    if is_behind(lake, feature_set) or not len(made):
         raise JobError(f"the sums of feature set {feature_set.hash[:16]} are not made yet; run count_events first")
     first, last = (bound.as_py() for bound in pc.min_max(made.column("hour")).values())
     longest = max(each.window for each in feature_set.sums) // HOUR
@@ -90,8 +112,9 @@ def _with_sums(rows: DataFrame, lake: Lake, feature_set: FeatureSet) -> DataFram
 
 
 def sums_as_of(lake: Lake, feature_set: FeatureSet, as_of: int) -> dict[str, int]:
-    """Every sum as of a full hour (epoch seconds), by the name that it is looked up by."""
-    if not feature_set.sums:
+    """Every sum as of a full hour (epoch seconds), by the name that it is looked up by; none where they are behind: a
+    sum that is not made is no sum of 0."""
+    if not feature_set.sums or is_behind(lake, feature_set):
         return {}
     found = _sums(_made(lake, feature_set), feature_set, np.array([as_of // HOUR]))
     return {name: int(values[0]) for name, values in found.items()}

@@ -9,9 +9,11 @@ from numpy.typing import NDArray
 from pyspark.sql.types import ArrayType, FloatType, LongType, StructField, StructType
 
 from data_contracts.counts import MILLION
-from data_contracts.features import FeatureSet, load_feature_set
+from data_contracts.features import FeatureSet, FeatureSetError, load_feature_set
 from spark_jobs.windows import Then
 
+MOST_SUMMED = 1e6
+"""So far from 0 a value may be: millions of them fit into 64 bits in millionths."""
 INSTANT = "timestamp in seconds"
 
 
@@ -44,13 +46,16 @@ def featurised(feature_set: FeatureSet, kept: Sequence[str]) -> Then:
 
 
 def summed_up(feature_set: FeatureSet, by: str) -> Then:
-    """A row a value of `by`, with what each summed feature comes to, in millionths; one that is not finite adds
-    nothing."""
-    path, names = feature_set.path, feature_set.summed.feature_names
+    """A row a value of `by`, with what each summed feature comes to, in millionths; one beyond
+    MOST_SUMMED, or that is none, adds nothing."""
+    path, digest, names = feature_set.path, feature_set.hash, feature_set.summed.feature_names
 
     def of(rows: pa.Table) -> pa.Table:
-        found = features_of(rows, load_feature_set(path).summed)
-        finite = np.where(np.isfinite(found), found, 0).astype(np.float64)
+        known = load_feature_set(path)
+        if known.hash != digest:
+            raise FeatureSetError(f"{path} has changed meanwhile: run this again")
+        found = features_of(rows, known.summed).astype(np.float64)
+        finite = np.where(np.abs(found) <= MOST_SUMMED, found, 0)
         groups, places = np.unique(rows.column(by).to_numpy(), return_inverse=True)
         totals = np.zeros((len(groups), len(names)), np.int64)
         np.add.at(totals, places, np.rint(finite * MILLION).astype(np.int64))

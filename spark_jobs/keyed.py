@@ -1,11 +1,12 @@
 """Impressions with the values that they are counted by: data_contracts.keys in Spark."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from data_contracts.keys import CONTEXT, DENIED, NUMBER, TOLD_ELSEWHERE, USER, default_value
+from data_contracts.counts import Count
+from data_contracts.keys import CONTEXT, DENIED, NUMBER, TOLD_ELSEWHERE, USER, default_value, key_name
 from data_contracts.schema import ADDED_ON_THE_WAY
 from data_contracts.snapshot import PUBLISH_DELAY, SNAPSHOT_CADENCE
 
@@ -34,6 +35,20 @@ def keyed(
             known = _with_catalog(known, rows, name)
     values = F.struct(*[_value(key).alias(key) for key in sorted(keys)]) if keys else F.lit(None)
     return known.withColumn("keys", values).drop("ad", "user")
+
+
+def counted_by(
+    impressions: DataFrame,
+    catalogues: Sequence[DataFrame],
+    default_position: int,
+    counts: Sequence[Count],
+    numbers: Sequence[str],
+    *columns: str | Column,
+) -> DataFrame:
+    """`impressions` as with_counts takes them, with these columns and every number; `catalogues` are ads and users."""
+    keys = {*numbers, *(key for count in counts for key in count.keys)}
+    known = keyed(impressions, *catalogues, keys, default_position)
+    return known.select(*columns, "snapshot_at", "keys", *[number(key).alias(key_name(key)) for key in numbers])
 
 
 def _with_catalog(impressions: DataFrame, rows: DataFrame, name: str) -> DataFrame:

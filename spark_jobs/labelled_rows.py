@@ -7,11 +7,11 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from data_contracts.features import Count, FeatureSet
-from data_contracts.keys import key_columns, key_name
+from data_contracts.keys import key_columns
 from data_contracts.tables import AD_IMPRESSIONS, ADS, COUNT_TILES, LABELS, USERS
 from spark_jobs.counts import with_counts
 from spark_jobs.feature_sums import with_sums
-from spark_jobs.keyed import entity, keyed, number
+from spark_jobs.keyed import counted_by, entity
 from spark_jobs.label_clicks import matures_at
 from spark_jobs.session import JobError, Lake
 from spark_jobs.windows import Then
@@ -50,10 +50,8 @@ def labelled_rows(
         raise JobError(f"labels are not yet made as of {as_of.isoformat()}; run label_impressions first")
     impressions = lake.read(AD_IMPRESSIONS) if shown is None else lake.read(AD_IMPRESSIONS).where(shown)
     mature = mature_impressions(impressions, labels, as_of)
-    keys = {*numbers, *(key for count in counts for key in count.keys)}
-    known = keyed(mature, lake.read(ADS), lake.read(USERS), keys, lake.settings.serving.default_position)
-    given = [number(key).alias(key_name(key)) for key in numbers]
-    narrow = known.select(*OWN, "snapshot_at", "clicked", "keys", *given)
+    catalogues, default = [lake.read(table) for table in (ADS, USERS)], lake.settings.serving.default_position
+    narrow = counted_by(mature, catalogues, default, counts, numbers, *OWN, "clicked")
     if impressions.where(matures_at() <= F.lit(as_of)).isEmpty():
         raise JobError("no impression is mature: there is nothing to build")
     tiles = lake.read(COUNT_TILES)

@@ -28,7 +28,7 @@ def feature_sets_in_use(settings: Settings) -> tuple[FeatureSet, ...]:
         live = [feature_set for feature_set in found.values() if feature_set is not None]
         if lost := [each[:16] for each, feature_set in found.items() if feature_set is None]:
             print(f"feature sets {', '.join(lost)} of live models are not known here: not counted for", flush=True)
-    return tuple({each.hash: each for each in (*live, current(settings))}.values())
+    return tuple({each.hash: each for each in (current(settings), *live)}.values())
 
 
 def counts_of(feature_sets: Iterable[FeatureSet]) -> tuple[Count, ...]:

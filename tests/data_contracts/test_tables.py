@@ -20,8 +20,8 @@ each_landed_table = pytest.mark.parametrize("table", LANDED.values(), ids=LANDED
 
 def test_these_are_the_tables():
     assert sorted(TABLES) == [
-        "ad_impressions", "ads", "click_joins", "clicks", "count_tiles", "holdouts", "labels", "model_metadata",
-        "model_predictions",
+        "ad_impressions", "ads", "click_joins", "clicks", "count_tiles", "feature_sums", "holdouts", "labels",
+        "model_metadata", "model_predictions",
         "raw_events", "rejected_events", "table_sizes", "training_sets", "users", "validation_results",
     ]  # fmt: skip
 

@@ -13,7 +13,7 @@ from deltalake import write_deltalake
 
 from data_contracts.features import FeatureSet, feature_set_path, load_feature_set, training_set_id
 from data_contracts.settings import Settings
-from data_contracts.tables import AD_IMPRESSIONS, CLICKS, COUNT_TILES, FEATURE_SUMS, LABELS
+from data_contracts.tables import AD_IMPRESSIONS, CLICKS, COUNT_TILES, LABELS
 from ml.model_run import FittedModel
 from ml.splits import Slice, time_slices
 from ml.staging import TrainingSet
@@ -93,7 +93,7 @@ def write_market(settings: Settings) -> None:
     """ad_impressions, a training set of each as_of, and the tables between without rows, as Delta tables; no two stand
     at the same version."""
     write_impressions(settings, impressions())
-    for table, version in ((CLICKS, 2), (LABELS, 3), (COUNT_TILES, 4), (FEATURE_SUMS, 5)):
+    for table, version in ((CLICKS, 2), (LABELS, 3), (COUNT_TILES, 4)):
         rowless = pa.schema([(column.name, ARROW[column.type]) for column in table.columns]).empty_table()
         for _ in range(version + 1):
             write_deltalake(settings.lake / table.name, rowless, mode="append")

@@ -68,7 +68,6 @@ def test_one_run_holds_the_training_whole(trained: Trained, laboratory: Laborato
         "data_version.clicks": "2",
         "data_version.labels": "3",
         "data_version.count_tiles": "4",
-        "data_version.feature_sums": "5",
         "data_version.training_sets": "1",
     }
     assert params["max_depth"] == "3"

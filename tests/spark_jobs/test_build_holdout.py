@@ -57,7 +57,7 @@ def judged(lake, landed, store, tmp_path):
 def test_the_rows_of_the_window_have_the_inputs_of_both_models_and_of_the_gate(judged):
     lake, sets = judged
     name = holdout_id(training_set_id(sets["ours"].hash, AS_OF), sets["theirs"].hash)
-    assert build_holdout.main(lake, AS_OF, None) == f"holdout {name}: 2 rows"
+    assert build_holdout.main(lake, AS_OF, Namespace(version=None)) == f"holdout {name}: 2 rows"
     first, later = lake.read(HOLDOUTS).orderBy("timestamp").collect()
     shown_at = {"position": 1.0, "timestamp": NOON.timestamp()}
     nothing = {"ad_clicks_1d": 0, "site_impressions_1d": 0, "ad_impressions_28d": 0, "user_impressions_28d": 0}
@@ -76,7 +76,7 @@ def test_the_rows_of_the_window_have_the_inputs_of_both_models_and_of_the_gate(j
 def test_of_a_champion_that_is_not_known_here_nothing_is_made(judged, store, capsys):
     lake, _ = judged
     store.set_model_version_tag("ad_ctr", "1", "feature_set_hash", "elsewhere")
-    build_holdout.main(lake, AS_OF, None)
+    build_holdout.main(lake, AS_OF, Namespace(version=None))
     assert "the feature set of version 1 is not known here" in capsys.readouterr().out
     assert {"site_impressions_1d", "bid"}.isdisjoint(lake.read(HOLDOUTS).first()["inputs"])
 
@@ -84,4 +84,4 @@ def test_of_a_champion_that_is_not_known_here_nothing_is_made(judged, store, cap
 def test_another_as_of_than_the_challengers_is_refused(judged):
     lake, _ = judged
     with pytest.raises(JobError, match="no challenger was trained as of 2026-01-13"):
-        build_holdout.main(lake, AS_OF + timedelta(days=1), None)
+        build_holdout.main(lake, AS_OF + timedelta(days=1), Namespace(version=None))
