@@ -4,7 +4,8 @@ LMDB itself is opened by whoever writes or reads.
 
 snapshots/<as_of>.lmdb is one file; `current` is a symbolic link to the newest, swapped by rename. Its keys are
 "<keys>\\0<entity>", its values the entity's counts as little-endian 64-bit integers in the order that the entry `meta`
-lists them by name. Under "ad\\0<ad_id>" and "user\\0<user_id>" is what is known of them, JSON text by key.
+lists them by name; behind the counts of all stand sums of features, whose names end in their feature set's hash. Under
+"ad\\0<ad_id>" and "user\\0<user_id>" is what is known of them, JSON text by key.
 """
 
 import hashlib

@@ -22,7 +22,7 @@ from data_contracts.prior import Prior
 
 
 class CtrModel(PythonModel):
-    """Probability of a click from request fields and counts. Safe to call from many threads once loaded.
+    """Probability of a click from request fields, numbers, counts and sums. Safe to call from many threads once loaded.
 
     Its parts are open to whoever has a quicker way through the trees: `features` makes what the trees see of inputs,
     `calibration` probabilities of the margins of `booster`.
@@ -46,7 +46,7 @@ class CtrModel(PythonModel):
         self.booster = xgboost.Booster({"nthread": 1}, model_file=context.artifacts["booster"])
 
     def probabilities(self, rows: Sequence[Mapping[str, float]]) -> list[float]:
-        """Calibrated probability of each row of inputs; an absent count is 0. KeyError on a missing request field."""
+        """Calibrated probability of each row; an absent count or sum is 0. KeyError on a missing request field."""
         if not rows:
             return []
         return self._scored(np.array([self.feature_set.input_row(row) for row in rows]))

@@ -79,7 +79,7 @@ def read_holdout(
 
 
 def lacking(settings: Settings, versions: Mapping[str, int], name: str, input_names: Sequence[str]) -> list[str]:
-    """The counts and request fields among `input_names` that the rows of a holdout do not have."""
+    """The counts, sums and request fields among `input_names` that the rows of a holdout do not have."""
     rows = rows_of(
         settings,
         f"SELECT DISTINCT unnest(map_keys(inputs)) AS name FROM {pinned(settings, versions, HOLDOUTS.name)} "

@@ -76,7 +76,7 @@ def log_model(model: FittedModel) -> str:
 
 
 def signature(feature_set: FeatureSet) -> ModelSignature:
-    """Request fields are required, counts optional: an absent count is 0."""
+    """Request fields are required, all else optional: an absent count or sum is 0."""
     inputs: list[ColSpec | TensorSpec] = [
         ColSpec(DataType.double, name, required=name in REQUEST_FIELDS) for name in feature_set.input_names
     ]

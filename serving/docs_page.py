@@ -13,6 +13,8 @@ from serving.docs_script import SCRIPT
 
 Schema = Mapping[str, Any]
 
+OCTETS = "application/octet-stream"
+
 OWN_STYLE = """
 h1 + p { max-width: 75ch } h2 { font-size: 17px } h2 .path { font: 600 15px ui-monospace, Menlo, Consolas, monospace }
 h2 .about { color: var(--soft); font-weight: 400; font-size: 15px } h2 a { color: inherit; text-decoration: none }
@@ -82,20 +84,27 @@ def _section(path: str, method: str, operation: Mapping[str, Any], schemas: Mapp
     answers = "".join(_answer(status, told, schemas) for status, told in operation["responses"].items())
     return (
         f'<section id="{operation["operationId"]}">{title}<p>{_prose(operation["description"])}</p>'
-        f"{_try(path, method, content)}{fields}<details><summary>Answers</summary>"
+        f"{_try(path, method, operation)}{fields}<details><summary>Answers</summary>"
         f'<div class="wide"><table><tr><th>status<th>means<th>body</tr>{answers}</table></div></details></section>'
     )
 
 
-def _try(path: str, method: str, content: Mapping[str, Any]) -> str:
-    """What the script sends; a route with a body shows its examples."""
+def _try(path: str, method: str, operation: Mapping[str, Any]) -> str:
+    """What the script sends; a route with a body shows its examples, or asks for a file."""
+    contents = operation.get("requestBody", {}).get("content", {})
+    content = contents.get("application/json", {})
     bodies = {title: json.dumps(each["value"], indent=2) for title, each in content.get("examples", {}).items()}
     options = "".join(f'<option value="{escape(body)}">{escape(title)}</option>' for title, body in bodies.items())
     first = next(iter(bodies.values()), "")
     rows = first.count("\n") + 1
     written = f'<textarea aria-label="Body" spellcheck="false" rows="{rows}">{escape(first)}</textarea>'
-    parameter = re.search("{(.+)}", path)
-    asked = f'<input aria-label="{parameter[1]}" placeholder="{parameter[1]}" size="9">' if parameter else ""
+    asked = "".join(
+        f'<input data-in="{each["in"]}" name="{each["name"]}" aria-label="{each["name"]}" placeholder="{each["name"]}">'
+        for each in operation.get("parameters", ())
+        if each["in"] != "header"
+    )
+    if OCTETS in contents:
+        asked += '<input type="file" aria-label="File">'
     choice = f'<select aria-label="Example">{options}</select>' if bodies else ""
     return (
         f'<div class="try" data-method="{method.upper()}" data-path="{escape(path)}">{written if bodies else ""}'

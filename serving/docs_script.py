@@ -4,9 +4,16 @@ SCRIPT = r"""
 for (const box of document.querySelectorAll('.try')) {
   const body = box.querySelector('textarea'), select = box.querySelector('select');
   const mark = box.querySelector('.mark'), answer = box.querySelector('.answer');
-  const { method } = box.dataset, parameter = box.querySelector('input');
-  const path = () => parameter
-    ? box.dataset.path.replace(/{.+}/, encodeURIComponent(parameter.value)) : box.dataset.path;
+  const { method } = box.dataset, file = box.querySelector('input[type=file]');
+  const path = () => {
+    const query = new URLSearchParams();
+    let url = box.dataset.path;
+    for (const each of box.querySelectorAll('input[data-in]')) {
+      if (each.dataset.in === 'query') query.set(each.name, each.value);
+      else url = url.replace(/{.+}/, encodeURIComponent(each.value));
+    }
+    return query.size ? `${url}?${query}` : url;
+  };
   const key = () => document.querySelector('#key').value.trim();
   const show = (text, note, look) => {
     answer.textContent = text; answer.hidden = text === '';
@@ -24,7 +31,9 @@ for (const box of document.querySelectorAll('.try')) {
   box.querySelector('.send').onclick = async () => {
     const headers = key() ? { Authorization: 'Bearer ' + key() } : {};
     if (body) headers['Content-Type'] = 'application/json';
-    const asked = body && body.value.trim() ? { headers, body: body.value } : { headers };
+    if (file) headers['Content-Type'] = 'application/octet-stream';
+    const sent = file ? file.files[0] : body && body.value.trim() ? body.value : undefined;
+    const asked = sent === undefined ? { headers } : { headers, body: sent };
     const begun = performance.now();
     try {
       const response = await fetch(path(), { method, cache: 'no-store', ...asked });
@@ -38,9 +47,11 @@ for (const box of document.querySelectorAll('.try')) {
     const url = location.origin + path();
     const quoted = body ? "'" + body.value.replaceAll("'", "'\\''") + "'" : '';
     const how = method === 'GET' || method === 'POST' ? '' : ` -X ${method}`;
+    const name = file && file.files.length ? file.files[0].name : 'model.ubj';
     const who = key() ? ' -H "Authorization: Bearer $KEY"' : '';
-    const sent = body && body.value.trim() ? ` -H 'Content-Type: application/json' -d ${quoted}` : '';
-    show(`curl -s${how} ${url}${who}${sent}`, '', '');
+    let sent = body && body.value.trim() ? ` -H 'Content-Type: application/json' -d ${quoted}` : '';
+    if (file) sent = ` -H 'Content-Type: application/octet-stream' --data-binary '@${name}'`;
+    show(`curl -s${how} '${url}'${who}${sent}`, '', '');
   };
 }
 """

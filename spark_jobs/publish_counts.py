@@ -1,4 +1,4 @@
-"""count_tiles -> the online snapshot that serving reads, built beside the old one and swapped in by rename."""
+"""count_tiles, feature_sums -> the online snapshot that serving reads, built beside the old one and swapped in."""
 
 import argparse
 import os
