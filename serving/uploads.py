@@ -37,6 +37,7 @@ LOGGER = logging.getLogger(__name__)
 MEDIA_TYPE = b"application/octet-stream"
 STATUS = {"unsupported_kind": 415, "too_large": 413}
 """Of a refusal by its code; all others are 422."""
+UNDER_WAY, FAILED = "under way", "failed: "
 ADOPT_SECONDS, EVALUATE_SECONDS = 600, 3600
 
 
@@ -60,10 +61,11 @@ class Upload(TypedDict):
 
 
 class Uploads:
-    """Takes one upload at a time; the evaluations run one behind the other."""
+    """Takes one upload at a time, and refuses another meanwhile; the evaluations run one behind the other."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._is_busy = False
 
     async def upload(self, content: bytes, headers: Mapping[bytes, bytes], query: bytes, who: str) -> Response:
         """`who` uploads, by the name of a key. Raises ProblemError 413, 415, 422 and 503."""
@@ -71,8 +73,14 @@ class Uploads:
             raise ProblemError(415, "unsupported_media_type", f"send {MEDIA_TYPE.decode()}")
         asked = self._asked(query)
         _check_digest(content, headers.get(b"content-digest", b"").decode("latin-1"))
-        version, is_new = await asyncio.to_thread(self._registered, content, asked, who)
-        if is_new:
+        if self._is_busy:
+            raise unavailable("upload_under_way", "another model is being checked")
+        self._is_busy = True
+        try:
+            version, is_new = await asyncio.to_thread(self._registered, content, asked, who)
+        finally:
+            self._is_busy = False
+        if is_new or version.tags.get(EVALUATION, "").startswith(FAILED):
             evaluation = threading.Thread(target=self._evaluate, args=(version,), name="evaluation", daemon=True)
             evaluation.start()
         told = json_response(_status_of(version), 201 if is_new else 200)
@@ -126,13 +134,15 @@ class Uploads:
                 raise unavailable("not_registered", problem)
 
     def _evaluate(self, version: "RegisteredVersion") -> None:
-        """The holdout of the version, and its verdict; why there is none is a tag of it."""
+        """The holdout of the version, and its verdict; why there is none is a tag of it, and the same model sent again
+        is evaluated again."""
+        self._note(version, UNDER_WAY)
         asked = ["--as-of", version.tags["as_of"], "--version", version.version]
         with alone(self._settings, "evaluation"):
             for module in ("spark_jobs.build_holdout", "ml.evaluate"):
                 if problem := self._run(module, asked, EVALUATE_SECONDS):
                     LOGGER.error("version %s is not evaluated: %s", version.version, problem)
-                    self._note(version, f"failed: {problem}")
+                    self._note(version, f"{FAILED}{problem}")
                     return
             self._note(version, "done")
 
@@ -190,7 +200,7 @@ def _status_of(version: "RegisteredVersion") -> VersionStatus:
         "version": version.version,
         "feature_set_hash": tags.get("feature_set_hash"),
         "uploaded_by": tags.get(UPLOADED_BY),
-        "evaluation": tags.get(EVALUATION) or ("under way" if UPLOAD in tags and verdict is None else "done"),
+        "evaluation": tags.get(EVALUATION) or (UNDER_WAY if UPLOAD in tags and verdict is None else "done"),
         "outcome": None if verdict is None else verdict.outcome,
         "reasons": [] if verdict is None else verdict.reasons,
         "aliases": version.aliases,

@@ -2,13 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
 
-from data_contracts.features import training_set_id
+from data_contracts.features import FeatureSet, load_feature_set, training_set_id
 from data_contracts.settings import Settings
-from ml.holdouts import Holdout, lacking, read_holdout
+from ml.evaluate import scores_of
+from ml.holdouts import Holdout, held_names, lacking, read_holdout
 from ml.splits import Slice
 from ml.training_sets import TrainingSetError, table_versions
 from tests.ml import learnable_market as market
@@ -97,3 +101,36 @@ def test_a_slice_column_that_impressions_do_not_have_is_an_error(laboratory: Lab
     gate = replace(laboratory.settings.gate, slice_columns=("position", "weather"))
     with pytest.raises(TrainingSetError, match=r"slice_columns: ad_impressions has no column weather"):
         holdout_of(replace(laboratory.settings, gate=gate))
+
+
+def test_sums_of_one_name_reach_each_model_as_its_own(tmp_path: Path) -> None:
+    """Two models of which each sums another thing under the same name."""
+    holdout = holdout_of_sums(tmp_path, {"one": 0.25, "other": 0.5})
+    for name, value in (("one", 0.25), ("other", 0.5)):
+        model = Telling(load_feature_set(tmp_path / f"{name}.py"))
+        assert scores_of(model, holdout).tolist() == [value]
+
+
+class Telling:
+    """In place of a pyfunc: its probability is its sum."""
+
+    def __init__(self, feature_set: FeatureSet) -> None:
+        self.feature_set = feature_set
+
+    def unwrap_python_model(self) -> "Telling":
+        return self
+
+    def predict(self, inputs: pd.DataFrame) -> pd.DataFrame:
+        return pd.DataFrame({"probability": inputs["sum_slot_1d"]})
+
+
+def holdout_of_sums(folder: Path, values: Mapping[str, float]) -> Holdout:
+    body = "from data_contracts.features import DAY, Count, Sum\nCOUNTS = (Count((), 'clicks', DAY),)\n"
+    body += "SUMS = (Sum('slot', DAY),)\ndef slot(position): return position\n"
+    given = {}
+    for name, value in values.items():
+        (folder / f"{name}.py").write_text(f"{body}# {name}\n")
+        (held,) = (each for each in held_names(load_feature_set(folder / f"{name}.py")) if each.startswith("sum_"))
+        given[held] = [value]
+    one = np.zeros(1, np.int64)
+    return Holdout(one.astype(object), pd.DataFrame(given), one.astype(np.int8), one, {})

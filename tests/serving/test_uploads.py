@@ -4,7 +4,9 @@ import base64
 import hashlib
 import json
 import os
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,8 @@ from mlflow import MlflowClient
 from data_contracts import registry
 from data_contracts.known_features import keep
 from data_contracts.settings import load
+from serving import uploads
+from serving.booster_file import BoosterFileError
 from tests.ml import learnable_market as market
 from tests.ml.conftest import add_version, laboratory, store
 from tests.ml.learnable_market import Laboratory
@@ -65,6 +69,32 @@ def test_a_model_becomes_a_version_without_an_alias_and_its_evaluation_is_told(a
 def test_the_same_model_again_is_the_version_that_it_is(asked: Any, model: bytes) -> None:
     first, again = upload(asked, model), upload(asked, json.dumps(json.loads(model), indent=1).encode())
     assert [(each.status_code, each.json()["version"]) for each in (first, again)] == [(201, "1"), (200, "1")]
+
+
+def test_one_whose_evaluation_failed_is_evaluated_again_when_it_comes_again(asked: Any, model: bytes) -> None:
+    upload(asked, model)
+    wait_for(lambda: evaluation(asked)["evaluation"].startswith("failed: "), 60)
+    registry.set_tag(asked.settings, "1", "evaluation", "failed: long ago")
+    assert upload(asked, model).status_code == 200
+    wait_for(lambda: "Spark" in evaluation(asked)["evaluation"], 60)
+
+
+def test_a_second_upload_is_refused_while_one_is_checked(asked: Any, model: bytes, monkeypatch: Any) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def waiting(*_: Any) -> Any:
+        begun.set()
+        go_on.wait(30)
+        raise BoosterFileError("malformed", "enough")
+
+    monkeypatch.setattr(uploads, "loaded_and_resaved", waiting)
+    with ThreadPoolExecutor() as pool:
+        first = pool.submit(upload, asked, model)
+        begun.wait(30)
+        second = upload(asked, model)
+        go_on.set()
+    assert (second.status_code, second.json()["type"], second.headers["retry-after"]) == (503, "upload_under_way", "1")
+    assert first.result().json()["type"] == "malformed"
 
 
 @pytest.mark.parametrize(

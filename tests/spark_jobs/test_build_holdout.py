@@ -17,10 +17,15 @@ from tests.spark_jobs.conftest import NOON, click, impression
 
 pytestmark = pytest.mark.spark
 AS_OF = datetime(2026, 1, 12, tzinfo=UTC)
-HEAD = "from data_contracts.features import DAY, Count\n"
-OURS = HEAD + "COUNTS = (Count(('ad_id',), 'clicks', DAY),)\ndef clicks(ad_clicks_1d):\n    return ad_clicks_1d\n"
-THEIRS = HEAD + (
-    "COUNTS = (Count(('features.site',), 'impressions', DAY),)\nNUMBERS = ('features.bid',)\n"
+HEAD = """from data_contracts.features import DAY, HOUR, Count, Sum
+COUNTS = (Count((), 'impressions', DAY), Count(({key!r},), {event!r}, DAY))
+SUMS = (Sum('score', 6 * HOUR),)
+def level(sum_score_6h):
+    return sum_score_6h
+"""
+OURS = HEAD.format(key="ad_id", event="clicks") + "def score(ad_clicks_1d):\n    return ad_clicks_1d + 1.0\n"
+THEIRS = HEAD.format(key="features.site", event="impressions") + (
+    "NUMBERS = ('features.bid',)\ndef score(site_impressions_1d):\n    return site_impressions_1d + 5.0\n"
     "def shown(site_impressions_1d, bid):\n    return site_impressions_1d * bid\n"
 )
 
@@ -60,13 +65,14 @@ def test_the_rows_of_the_window_have_the_inputs_of_both_models_and_of_the_gate(j
     assert build_holdout.main(lake, AS_OF, Namespace(version=None)) == f"holdout {name}: 2 rows"
     first, later = lake.read(HOLDOUTS).orderBy("timestamp").collect()
     shown_at = {"position": 1.0, "timestamp": NOON.timestamp()}
-    nothing = {"ad_clicks_1d": 0, "site_impressions_1d": 0, "ad_impressions_28d": 0, "user_impressions_28d": 0}
-    assert (first["clicked"], first["inputs"]) == (1, shown_at | nothing)
+    ours, theirs = (f"sum_score_6h_{sets[who].hash[:16]}" for who in ("ours", "theirs"))
+    counts = ("ad_clicks_1d", "site_impressions_1d", "all_impressions_1d", "ad_impressions_28d", "user_impressions_28d")
+    assert (first["clicked"], first["inputs"]) == (1, shown_at | dict.fromkeys((*counts, ours, theirs), 0))
     assert (later["clicked"], later["inputs"]) == (
         0,
         {
-            "position": 1.0, "timestamp": NOON.timestamp() + 10_800, "bid": 2.5, "ad_clicks_1d": 1,
-            "site_impressions_1d": 1, "ad_impressions_28d": 1, "user_impressions_28d": 1,
+            "position": 1.0, "timestamp": NOON.timestamp() + 10_800, "bid": 2.5, **dict.fromkeys(counts, 1),
+            ours: 1_000_000, theirs: 5_000_000,
         },
     )  # fmt: skip
     assert later["snapshot_at"].isoformat() == "2026-01-10T14:00:00"
