@@ -186,7 +186,7 @@ class Application:
         return await self._uploads.status(_last_part(scope))
 
     async def _health(self, scope: Message, receive: Receive) -> Response:
-        return json_response(health(self._settings, self.models, self.snapshots, self.log))
+        return json_response(health(self._settings, self.models, self.snapshots, self.log, self.access))
 
     async def _ready(self, scope: Message, receive: Receive) -> Response:
         told = readiness(self.models, self.snapshots, self.log)

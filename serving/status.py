@@ -6,6 +6,7 @@ from typing import Literal, TypedDict
 
 from data_contracts.model_versions import Outcome
 from data_contracts.settings import Settings
+from serving.access import Access
 from serving.counts import Snapshot, SnapshotStatus, SnapshotWatch
 from serving.event_log import EventLog
 from serving.loaded_model import LoadedModel
@@ -45,6 +46,7 @@ class Health(TypedDict):
     registry: PartHealth
     snapshot: SnapshotStatus
     landing: PartHealth
+    keys: PartHealth
 
 
 class GateVerdict(TypedDict):
@@ -67,7 +69,7 @@ class ActiveModel(TypedDict):
     registry: Literal["ok", "unreachable"]
 
 
-def health(settings: Settings, models: ModelWatch, snapshots: SnapshotWatch, log: EventLog) -> Health:
+def health(settings: Settings, models: ModelWatch, snapshots: SnapshotWatch, log: EventLog, access: Access) -> Health:
     """What this process has and lacks."""
     snapshot = snapshots.status(settings.clock.now())
     model = _model(models, snapshots)
@@ -85,6 +87,7 @@ def health(settings: Settings, models: ModelWatch, snapshots: SnapshotWatch, log
         },
         "snapshot": snapshot,
         "landing": {"state": "error" if log.problem else "ok", "problem": log.problem or None},
+        "keys": {"state": "error" if access.problem else "ok", "problem": access.problem or None},
     }
 
 

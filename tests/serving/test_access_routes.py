@@ -198,3 +198,17 @@ def test_the_text_of_a_key_is_in_no_log_and_in_no_file(
     for key in (right, unknown):
         assert not [text for text in own if key[13:] in text]
         assert not [path for path in files if key[13:].encode() in path.read_bytes()]
+
+
+def test_a_file_of_keys_that_cannot_be_read_is_told_and_the_keys_in_use_stay(
+    guarded: Any, keys: dict[str, str], waiting: Callable[..., Any]
+) -> None:
+    whole = guarded.settings.api_keys.read_bytes()
+    guarded.settings.api_keys.write_bytes(whole[:-20])
+    try:
+        told = waiting(lambda: (keys := guarded.health()["keys"])["state"] == "error" and keys)
+        assert "is damaged" in told["problem"]
+        assert asked(guarded, "/predict", keys["predict"], in_chunks=False).status_code == 422
+    finally:
+        guarded.settings.api_keys.write_bytes(whole)
+    waiting(lambda: guarded.health()["keys"] == {"state": "ok", "problem": None})

@@ -8,6 +8,7 @@ def test_health_tells_every_part_when_all_is_well(served: Any) -> None:
         "registry": {"state": "ok", "problem": None},
         "snapshot": {"state": "fresh", "as_of": "2019-11-30T12:00:00Z", "age_seconds": 1800.0, "problem": None},
         "landing": {"state": "ok", "problem": None},
+        "keys": {"state": "ok", "problem": None},
     }
 
 
