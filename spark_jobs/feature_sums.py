@@ -20,7 +20,7 @@ from data_contracts.tables import AD_IMPRESSIONS, ADS, COUNT_TILES, FEATURE_SUMS
 from spark_jobs.changes import VERSION_COLUMNS, Versions, first_told, is_followable, marked
 from spark_jobs.counts import with_counts
 from spark_jobs.featurised import summed_up
-from spark_jobs.keyed import counted_by
+from spark_jobs.keyed import counted_by, snapshot_at
 from spark_jobs.session import JobError, Lake
 
 KNOWN_IN = "known_in"
@@ -82,11 +82,18 @@ def _hourly_sums(lake: Lake, feature_set: FeatureSet, since: int, until: Version
     known_in = F.floor(F.unix_seconds("received_at") / HOUR).alias(KNOWN_IN)
     default = lake.settings.serving.default_position
     rows = counted_by(shown, catalogues, default, summed.counts, summed.numbers, "timestamp", "position", known_in)
-    parts = with_counts(rows, lake.read(COUNT_TILES), summed.counts, summed_up(feature_set, KNOWN_IN))
+    parts = with_counts(rows, _tiles_for(lake, shown, summed), summed.counts, summed_up(feature_set, KNOWN_IN))
     zero = lake.spark.range(1).select(*[F.lit(0).cast("bigint").alias(name) for name in names])
     whole = parts.unionByName(zero.withColumn(KNOWN_IN, F.lit(since // HOUR).cast("bigint"))).groupBy(KNOWN_IN)
     sums = whole.agg(*[F.sum(name).alias(name) for name in names]).unpivot(KNOWN_IN, names, "feature", "total")
     return sums.withColumn("hour", F.timestamp_seconds(F.col(KNOWN_IN) * HOUR))
+
+
+def _tiles_for(lake: Lake, shown: DataFrame, summed: FeatureSet) -> DataFrame:
+    """The tiles that the counts of these impressions can come from: not all that there ever were."""
+    oldest = shown.agg(F.min(snapshot_at())).collect()[0][0] or 0
+    longest = max((count.window for count in summed.counts), default=0)
+    return lake.read(COUNT_TILES).where(F.col("hour") >= F.timestamp_seconds(F.lit(oldest - longest)))
 
 
 def with_sums(rows: DataFrame, lake: Lake, feature_sets: Sequence[FeatureSet]) -> DataFrame:

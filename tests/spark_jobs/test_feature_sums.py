@@ -183,3 +183,17 @@ def test_definitions_that_were_edited_meanwhile_are_not_summed_under_their_old_h
     path.write_text(FEATURES + "\n")
     with pytest.raises(FeatureSetError, match="has changed meanwhile"):
         then.of(pa.table({"known_in": [1]}))
+
+
+def test_what_is_summed_may_need_no_count(summing, landed):
+    lake, _ = summing
+    path = Path(lake.settings.features.feature_set)
+    path.write_text(
+        FEATURES.replace('Sum("of_all", 2 * HOUR), Sum("of_each", DAY)', 'Sum("slot", DAY),')
+        .split("def of_all")[0]
+        .replace('STEPS = ("of_all", "of_each")', 'STEPS = ("slot",)')
+        + "def slot(position): return position / 4.0\ndef level(sum_slot_1d): return sum_slot_1d\n"
+    )
+    refine_batch(lake, landed(shown(0), shown(30)))
+    counted(lake)
+    assert totals(lake) == {("slot", NOON.replace(tzinfo=None)): 500_000}
