@@ -13,7 +13,8 @@ import xgboost
 from bench.market import own_registry
 from data_contracts.calibration import Platt
 from data_contracts.compiled import compiled
-from data_contracts.features import HOUR, MILLION, Count, FeatureSet, feature_set_path, load_feature_set
+from data_contracts.feature_set_files import feature_set_path, load_feature_set
+from data_contracts.features import HOUR, MILLION, Count, FeatureSet
 from data_contracts.keys import ALL, entity_name, key_columns, key_name
 from data_contracts.pseudonym import load_key, pseudonym
 from data_contracts.settings import Settings

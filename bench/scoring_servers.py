@@ -20,7 +20,7 @@ from bench.collector import SERVER_CORE
 from bench.scored_world import World
 from bench.scoring_load import invocations, predict_requests
 from cli.jars import ROOT
-from data_contracts.features import feature_set_path, load_feature_set
+from data_contracts.feature_set_files import feature_set_path, load_feature_set
 
 START_SECONDS = 120
 NAMES = OURS, MLFLOW, FASTAPI, ALONE = "clicklake", "mlflow models serve", "FastAPI + pyfunc", "uvicorn alone"

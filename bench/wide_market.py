@@ -10,7 +10,8 @@ import numpy as np
 import pyarrow as pa
 from deltalake import write_deltalake
 
-from data_contracts.features import load_feature_set, training_set_id
+from data_contracts.feature_set_files import load_feature_set
+from data_contracts.features import training_set_id
 from data_contracts.schema import Table
 from data_contracts.settings import Settings
 from data_contracts.tables import AD_IMPRESSIONS, CLICKS, COUNT_TILES, LABELS, TRAINING_SETS

@@ -13,7 +13,8 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from data_contracts.features import FeatureSet, FeatureSetError
+from data_contracts.feature_set_files import FeatureSetError
+from data_contracts.features import FeatureSet
 
 Matrix = Callable[[NDArray[np.float64]], NDArray[np.float32]]
 

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from data_contracts.disk import replace_whole
-from data_contracts.features import FeatureSet, FeatureSetError, feature_set_path, load_feature_set
+from data_contracts.feature_set_files import FeatureSetError, feature_set_path, load_feature_set
+from data_contracts.features import FeatureSet
 from data_contracts.settings import Settings
 
 

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from mlflow.exceptions import MlflowException
 
-from data_contracts.features import FeatureSetError
+from data_contracts.feature_set_files import FeatureSetError
 from data_contracts.registry import RegistryError
 from data_contracts.sections import parsed_instant
 from data_contracts.settings import ConfigurationError, Settings, load

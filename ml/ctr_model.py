@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from data_contracts.calibration import Calibration, calibration_from
 from data_contracts.compiled import Matrix, compiled
-from data_contracts.features import REQUEST_FIELDS, FeatureSet, load_feature_set
+from data_contracts.feature_set_files import load_feature_set
+from data_contracts.features import REQUEST_FIELDS, FeatureSet
 from data_contracts.prior import Prior
 
 

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from data_contracts import registry
 from data_contracts.calibration import Platt, calibration_from
-from data_contracts.features import load_feature_set
+from data_contracts.feature_set_files import load_feature_set
 from data_contracts.lake import open_lake
 from data_contracts.model_versions import RegisteredVersion
 from data_contracts.settings import Settings

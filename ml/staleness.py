@@ -17,7 +17,8 @@ import mlflow
 import numpy as np
 from matplotlib.figure import Figure
 
-from data_contracts.features import FeatureSet, feature_set_path, load_feature_set, training_set_id
+from data_contracts.feature_set_files import feature_set_path, load_feature_set
+from data_contracts.features import FeatureSet, training_set_id
 from data_contracts.labels import ATTRIBUTION_WINDOW, DAY, HOUR, LATE_CLICK_ALLOWANCE
 from data_contracts.mlflow_client import connect
 from data_contracts.sections import Training

@@ -22,7 +22,8 @@ import mlflow
 import xgboost
 
 from data_contracts import calibration, registry
-from data_contracts.features import FeatureSet, feature_set_path, load_feature_set, training_set_id
+from data_contracts.feature_set_files import feature_set_path, load_feature_set
+from data_contracts.features import FeatureSet, training_set_id
 from data_contracts.sections import Training
 from data_contracts.settings import Settings
 from data_contracts.tables import FEATURE_SUMS

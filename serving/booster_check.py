@@ -21,7 +21,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from data_contracts.features import ROOT, FeatureSet
+from data_contracts.feature_set_files import ROOT
+from data_contracts.features import FeatureSet
 from serving.booster_file import MOST_BYTES, BoosterFileError, Code, booster_document, kind_of, ubj_bytes
 from serving.booster_rules import checked_document
 

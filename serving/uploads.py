@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 from urllib.parse import parse_qsl
 
-from data_contracts.features import ROOT, FeatureSet
+from data_contracts.feature_set_files import ROOT
+from data_contracts.features import FeatureSet
 from data_contracts.known_features import known
 from data_contracts.model_versions import EVALUATION, UPLOAD, UPLOADED_BY, Outcome, upload_id
 from data_contracts.sections import parsed_instant

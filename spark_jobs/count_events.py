@@ -13,7 +13,8 @@ from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from data_contracts.features import FeatureSet, FeatureSetError
+from data_contracts.feature_set_files import FeatureSetError
+from data_contracts.features import FeatureSet
 from data_contracts.keys import key_columns
 from data_contracts.render import quoted
 from data_contracts.tables import COUNT_TILES, FEATURE_SUMS

@@ -110,7 +110,7 @@ def _few(tiles: DataFrame, layout: Layout) -> set[Keys]:
 def _shipped(tiles: DataFrame, key_tuples: Collection[Keys]) -> ShippedTiles:
     names = [key_columns(keys) for keys in key_tuples]
     sums = [F.sum(event).alias(event) for event in ("impressions", "clicks")]
-    own = tiles.where(F.col("keys").isin(names)).groupBy("keys", "entity", _hour()).agg(*sums)
+    own = tiles.where(F.col("keys").isin(names)).groupBy("keys", "entity", hour_number()).agg(*sums)
     return ShippedTiles.packed(own.toArrow(), names)
 
 
@@ -125,10 +125,11 @@ def _brought(rows: DataFrame, tiles: DataFrame, counter: _Counter, own: Layout) 
 
 
 def _dealt(tiles: DataFrame, of: Column, *columns: str) -> DataFrame:
-    return tiles.select(_group(of).alias("group"), *columns, "entity", _hour(), "impressions", "clicks")
+    return tiles.select(_group(of).alias("group"), *columns, "entity", hour_number(), "impressions", "clicks")
 
 
-def _hour() -> Column:
+def hour_number() -> Column:
+    """The hour since 1970 of the column `hour`."""
     return (F.unix_seconds("hour") / HOUR).cast("bigint").alias("hour")
 
 

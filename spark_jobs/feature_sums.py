@@ -18,7 +18,7 @@ from data_contracts.features import HOUR, FeatureSet
 from data_contracts.keys import key_columns
 from data_contracts.tables import AD_IMPRESSIONS, ADS, COUNT_TILES, FEATURE_SUMS, USERS
 from spark_jobs.changes import VERSION_COLUMNS, Versions, first_told, is_followable, marked
-from spark_jobs.counts import with_counts
+from spark_jobs.counts import hour_number, with_counts
 from spark_jobs.featurised import summed_up
 from spark_jobs.keyed import counted_by, snapshot_at
 from spark_jobs.session import JobError, Lake
@@ -130,8 +130,7 @@ def sums_as_of(lake: Lake, feature_set: FeatureSet, as_of: int) -> dict[str, int
 def _made(lake: Lake, feature_set: FeatureSet) -> pa.Table:
     """feature, hour (since 1970) and total of all that is there."""
     own = lake.read(FEATURE_SUMS).where(F.col("feature_set_hash") == feature_set.hash)
-    hour = (F.unix_seconds("hour") / HOUR).cast("bigint").alias("hour")
-    return own.select("feature", hour, "total").orderBy("hour").toArrow()
+    return own.select("feature", hour_number(), "total").orderBy("hour").toArrow()
 
 
 def _sums(made: pa.Table, feature_set: FeatureSet, hours: NDArray[np.int64]) -> Mapping[str, NDArray[np.int64]]:

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from pyspark.sql.types import ArrayType, FloatType, LongType, StructField, StructType
 
 from data_contracts.counts import MILLION
-from data_contracts.features import FeatureSet, FeatureSetError, load_feature_set
+from data_contracts.feature_set_files import FeatureSetError, load_feature_set
+from data_contracts.features import FeatureSet
 from spark_jobs.windows import Then
 
 MOST_SUMMED = 1e6

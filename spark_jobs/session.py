@@ -17,7 +17,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.connect.client.retries import DefaultPolicy
 from pyspark.sql.streaming import DataStreamWriter
 
-from data_contracts.features import FeatureSetError
+from data_contracts.feature_set_files import FeatureSetError
 from data_contracts.render import CHANGE_FEED, spark_ddl
 from data_contracts.schema import Table
 from data_contracts.sections import parsed_instant

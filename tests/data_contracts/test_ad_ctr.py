@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from data_contracts.features import feature_set_path, load_feature_set
+from data_contracts.feature_set_files import feature_set_path, load_feature_set
 
 AD_CTR = load_feature_set(feature_set_path("ad_ctr"))
 NOTHING_KNOWN = {"position": 2, "timestamp": 86_400 * 3 + 7 * 3_600 + 300}

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_contracts.compiled import compiled
-from data_contracts.features import FeatureSetError, feature_set_path, load_feature_set
-from tests.data_contracts.test_feature_sets import feature_set
+from data_contracts.feature_set_files import FeatureSetError, feature_set_path, load_feature_set
+from tests.data_contracts.test_feature_set_files import feature_set
 
 AD_CTR = load_feature_set(feature_set_path("ad_ctr"))
 PLACES = {count: AD_CTR.input_names.index(count.name) for count in AD_CTR.counts}

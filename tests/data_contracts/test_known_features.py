@@ -2,7 +2,7 @@
 
 import pytest
 
-from data_contracts.features import FeatureSetError, feature_set_path, load_feature_set
+from data_contracts.feature_set_files import FeatureSetError, feature_set_path, load_feature_set
 from data_contracts.known_features import all_known, current, keep, known
 
 HEAD = "from data_contracts.features import DAY, Count\nCOUNTS = (Count((), 'clicks', DAY),)\n"

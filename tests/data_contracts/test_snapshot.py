@@ -1,4 +1,4 @@
-"""The online snapshot's names, keys and values, and the swap of `current`."""
+"""The online snapshot's names, keys and values, the swap of `current`, and the one a moment could have seen."""
 
 import hashlib
 import os
@@ -8,13 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from data_contracts.labels import HOUR
 from data_contracts.snapshot import (
+    PUBLISH_DELAY,
     SnapshotMeta,
     entity_key,
     make_current,
     packed_counts,
     sha256,
     snapshot_file,
+    snapshot_time,
     state_checksum,
     stated_checksum,
     stored_key,
@@ -94,3 +97,28 @@ def test_a_damaged_checksum_is_none(tmp_path: Path, text: str) -> None:
     (tmp_path / "3600.lmdb").write_bytes(b"abc")
     (tmp_path / "3600.lmdb.sha256").write_text(text)
     assert stated_checksum(tmp_path / "3600.lmdb") is None
+
+
+TEN = 10 * HOUR
+
+
+@pytest.mark.parametrize(
+    ("event_time", "as_of"),
+    [
+        pytest.param(TEN + 900, TEN, id="published just now"),
+        pytest.param(TEN + 899, 9 * HOUR, id="one second before it is published"),
+        pytest.param(TEN + 899.999999, 9 * HOUR, id="one microsecond before it is published"),
+        pytest.param(TEN, 9 * HOUR, id="on the hour"),
+        pytest.param(TEN + 3599, TEN, id="end of the hour"),
+        pytest.param(11 * HOUR + 899, TEN, id="the next one is not out yet"),
+    ],
+)
+def test_serving_holds_a_snapshot_a_quarter_of_an_hour_after_its_as_of(event_time, as_of):
+    assert snapshot_time(event_time) == as_of
+
+
+@given(st.integers(0, 4_000_000_000))
+def test_a_snapshot_is_a_full_hour_already_published_and_the_newest_such(event_time):
+    as_of = snapshot_time(event_time)
+    assert as_of % HOUR == 0
+    assert as_of + PUBLISH_DELAY <= event_time < as_of + HOUR + PUBLISH_DELAY

@@ -2,8 +2,8 @@
 
 import pytest
 
-from data_contracts.features import FeatureSetError, load_feature_set
-from tests.data_contracts.test_feature_sets import feature_set
+from data_contracts.feature_set_files import FeatureSetError, load_feature_set
+from tests.data_contracts.test_feature_set_files import feature_set
 
 SUMMING = """from data_contracts.features import Sum
 COUNTS += (Count((), "clicks", DAY),)
@@ -42,6 +42,7 @@ def test_what_is_summed_is_made_of_no_more_than_it_needs(tmp_path):
     ("written", "instead", "words"),
     [
         ('Sum("half", 2 * DAY)', '"half"', "SUMS must be a tuple of Sum"),
+        ('(Sum("half", 2 * DAY),)', '(Sum("half", 2 * DAY))', "SUMS must be a tuple of Sum"),
         ('Sum("half", 2 * DAY)', 'Sum("half", 90)', "a sum needs a window of whole hours, not 90 s"),
         ("SUMS = (", 'SUMS = (Sum("third", DAY), ', "SUMS names no function: third"),
         ('Sum("half"', 'Sum("level"', "no request field, number, count, sum"),

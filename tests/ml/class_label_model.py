@@ -7,7 +7,7 @@ import mlflow
 import pandas as pd
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
-from data_contracts.features import load_feature_set
+from data_contracts.feature_set_files import load_feature_set
 
 
 class ClassLabelModel(PythonModel):

@@ -14,7 +14,8 @@ import pytest
 from mlflow import MlflowClient
 
 from data_contracts.calibration import Platt
-from data_contracts.features import load_feature_set, training_set_id
+from data_contracts.feature_set_files import load_feature_set
+from data_contracts.features import training_set_id
 from data_contracts.settings import Settings, load
 from ml.fitting import fitted_model
 from ml.model_run import FittedModel, log_model, model_run, signature

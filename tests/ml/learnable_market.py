@@ -11,7 +11,8 @@ import numpy as np
 import pyarrow as pa
 from deltalake import write_deltalake
 
-from data_contracts.features import FeatureSet, feature_set_path, load_feature_set, training_set_id
+from data_contracts.feature_set_files import feature_set_path, load_feature_set
+from data_contracts.features import FeatureSet, training_set_id
 from data_contracts.settings import Settings
 from data_contracts.tables import AD_IMPRESSIONS, CLICKS, COUNT_TILES, LABELS
 from ml.model_run import FittedModel

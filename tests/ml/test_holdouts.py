@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from data_contracts.features import FeatureSet, load_feature_set, training_set_id
+from data_contracts.feature_set_files import load_feature_set
+from data_contracts.features import FeatureSet, training_set_id
 from data_contracts.settings import Settings
 from ml.evaluate import scores_of
 from ml.holdouts import Holdout, held_names, lacking, read_holdout

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from mlflow import MlflowClient
 
-from data_contracts.features import feature_set_path, load_feature_set
+from data_contracts.feature_set_files import feature_set_path, load_feature_set
 from data_contracts.labels import DAY, HOUR
 from data_contracts.settings import Settings
 from ml import staleness

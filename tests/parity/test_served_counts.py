@@ -13,7 +13,8 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from data_contracts.features import DAY, HOUR, MILLION, Count, Sum, load_feature_set
+from data_contracts.feature_set_files import load_feature_set
+from data_contracts.features import DAY, HOUR, MILLION, Count, Sum
 from data_contracts.landing import Event, instant_text
 from data_contracts.pseudonym import load_key, pseudonym
 from data_contracts.settings import load

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from data_contracts.features import load_feature_set
+from data_contracts.feature_set_files import load_feature_set
 
 
 @pytest.fixture

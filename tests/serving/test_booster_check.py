@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import xgboost
 
-from data_contracts.features import feature_set_path, load_feature_set
+from data_contracts.feature_set_files import feature_set_path, load_feature_set
 from serving import booster_check
 from serving.booster_check import REJECTED, golden_rows, loaded_and_resaved, run_confined
 from serving.booster_file import BoosterFileError

@@ -9,7 +9,8 @@ import xgboost
 
 from data_contracts.calibration import Calibration, Isotonic, Platt
 from data_contracts.compiled import Matrix, compiled
-from data_contracts.features import FeatureSet, feature_set_path, load_feature_set
+from data_contracts.feature_set_files import feature_set_path, load_feature_set
+from data_contracts.features import FeatureSet
 from serving.kernel_model import KernelModel, PlainModel, with_kernel
 from tests.serving.tiny_model import TinyModel
 

@@ -13,7 +13,7 @@ import mlflow
 import pandas as pd
 from mlflow.pyfunc import PythonModel, PythonModelContext
 
-from data_contracts.features import load_feature_set
+from data_contracts.feature_set_files import load_feature_set
 from data_contracts.prior import Prior
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from data_contracts.features import load_feature_set
+from data_contracts.feature_set_files import load_feature_set
 from data_contracts.prior import Prior, Shown
 
 HERE = Path(__file__).parent

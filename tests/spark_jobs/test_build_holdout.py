@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from data_contracts.features import holdout_id, load_feature_set, training_set_id
+from data_contracts.feature_set_files import load_feature_set
+from data_contracts.features import holdout_id, training_set_id
 from data_contracts.known_features import keep
 from data_contracts.landing import Event, instant_text
 from data_contracts.tables import HOLDOUTS

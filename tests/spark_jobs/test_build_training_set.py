@@ -6,7 +6,8 @@ import lmdb
 import numpy as np
 import pytest
 
-from data_contracts.features import DAY, Count, feature_set_path, load_feature_set, training_set_id
+from data_contracts.feature_set_files import feature_set_path, load_feature_set
+from data_contracts.features import DAY, Count, training_set_id
 from data_contracts.landing import Event
 from data_contracts.snapshot import META_KEY, SnapshotMeta, entity_key, snapshot_time, unpacked_counts
 from data_contracts.tables import TRAINING_SETS

@@ -11,7 +11,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from data_contracts.features import DAY, HOUR, MILLION, FeatureSetError, load_feature_set
+from data_contracts.feature_set_files import FeatureSetError, load_feature_set
+from data_contracts.features import DAY, HOUR, MILLION
 from data_contracts.tables import FEATURE_SUMS, TRAINING_SETS
 from spark_jobs import build_training_set, count_events, label_impressions
 from spark_jobs.changes import source_versions

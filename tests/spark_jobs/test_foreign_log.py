@@ -13,7 +13,7 @@ import pytest
 from rich.console import Console
 
 from cli.importing.import_log import import_log
-from data_contracts.features import load_feature_set
+from data_contracts.feature_set_files import load_feature_set
 from data_contracts.tables import TRAINING_SETS
 from spark_jobs import build_training_set, count_events, label_impressions, load_events, refine_events
 

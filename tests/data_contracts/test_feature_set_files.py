@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from data_contracts.features import FEATURE_SETS, FeatureSetError, feature_set_path, load_feature_set
+from data_contracts.feature_set_files import FEATURE_SETS, FeatureSetError, feature_set_path, load_feature_set
 
 HEAD = """from data_contracts.features import DAY, Count
 COUNTS = (Count(("ad_id",), "clicks", DAY), Count(("ad_id",), "impressions", DAY))
@@ -96,6 +96,7 @@ def test_the_hash_is_of_the_files_bytes(tmp_path):
         pytest.param("def broken(:\n", "mine.py: ", id="syntax"),
         pytest.param("import no_such_module_anywhere\n", "No module named 'no_such_module_anywhere'", id="import"),
         pytest.param("COUNTS = ()\ndef slot(position): return 1\n", "COUNTS must be a tuple of Count", id="no counts"),
+        pytest.param("COUNTS = (COUNTS[0])\ndef slot(position): return 1\n", "COUNTS must be a tuple", id="no comma"),
         pytest.param("COUNTS = ('ad',)\ndef slot(position): return 1\n", "COUNTS must be a tuple", id="not counts"),
         pytest.param(
             "COUNTS += COUNTS[:1]\ndef slot(position): return 1\n",
