@@ -71,5 +71,6 @@ def own_registry(settings: Settings) -> MlflowClient:
     os.environ["MLFLOW_TRACKING_URI"] = uri
     mlflow.set_tracking_uri(uri)
     client = MlflowClient(tracking_uri=uri)
-    client.create_experiment(settings.model_name, artifact_location=str(settings.home / "artifacts"))
+    if client.get_experiment_by_name(settings.model_name) is None:
+        client.create_experiment(settings.model_name, artifact_location=str(settings.home / "artifacts"))
     return client

@@ -57,7 +57,8 @@ def made(settings: Settings, users: int, ads: int) -> World:
     prior = ("ad_impressions_28d", "ad_clicks_28d")
     meta = SnapshotMeta(int(time.time()) // HOUR * HOUR, layout, 10_000_000, 400_000, prior)
     publish(settings.snapshots, meta, _entries(world, feature_set))
-    _registered(settings, feature_set)
+    version = registered(settings, Platt(0.95, -0.05))
+    own_registry(settings).set_registered_model_alias(settings.model_name, "champion", version)
     return world
 
 
@@ -160,12 +161,13 @@ def _products(values: Sequence[Sequence[str]]) -> Iterator[tuple[str, ...]]:
             yield (first, *rest)
 
 
-def _registered(settings: Settings, feature_set: FeatureSet) -> None:
-    client = own_registry(settings)
+def registered(settings: Settings, calibration: Platt) -> str:
+    """A version of the bench's trees with this calibration; gives its number."""
+    feature_set = load_feature_set(feature_set_path(settings.features.feature_set))
+    own_registry(settings)
     with model_run(settings.model_name, "bench"):
-        logged = log_model(FittedModel(feature_set, _trees(settings, feature_set), Platt(0.95, -0.05)))
-    version = register(settings.model_name, logged, {"feature_set_hash": feature_set.hash})
-    client.set_registered_model_alias(settings.model_name, "champion", version)
+        logged = log_model(FittedModel(feature_set, _trees(settings, feature_set), calibration))
+    return register(settings.model_name, logged, {"feature_set_hash": feature_set.hash})
 
 
 def _trees(settings: Settings, feature_set: FeatureSet) -> xgboost.Booster:

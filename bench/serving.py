@@ -71,7 +71,7 @@ def main() -> None:
     at_rates: list[Offered] = []
     try:
         with ExitStack() as stack:
-            world = made(_home(folder), asked.users, asked.ads)
+            world = made(home(folder), asked.users, asked.ads)
             up = servers(stack, world, folder, asked.servers, asked.slates)
             results = _in_turn(up, asked.slates, asked.connections, asked.rounds, asked.seconds)
             up_ours = next((server for server in up if server.name == OURS), None)
@@ -85,8 +85,10 @@ def main() -> None:
     _print(results, told, at_rates)
 
 
-def _home(folder: Path) -> Settings:
+def home(folder: Path, more: str = "") -> Settings:
+    """Settings of a home in `folder`, ports of its own, and `more` of TOML."""
     conf = overlay(folder)
+    conf.write_text(f"{conf.read_text()}\n{more}")
     settings = load({"CLICKLAKE_HOME": str(folder / "home"), "CLICKLAKE_CONF": str(conf)})
     settings.home.mkdir(parents=True)
     (settings.home / HOME_CONF).write_text(conf.read_text())

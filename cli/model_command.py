@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from cli.console import console
+from cli.errors import CommandError
 from data_contracts.settings import load
 
 app = typer.Typer(no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]})
@@ -49,3 +50,38 @@ def rollback(
     from cli.models import roll_back
 
     roll_back(load(), console(), reason)
+
+
+@app.command()
+def canary(
+    version: Annotated[str, typer.Argument(metavar="[VERSION]", help="The version; none with --end.")] = "",
+    share: Annotated[float, typer.Option("--share", help="Of users, above 0 and at most 0.5.")] = 0.05,
+    approved_by: Annotated[
+        str, typer.Option("--approved-by", help="Who answers for a verdict that waits for a person.")
+    ] = "",
+    end: Annotated[str, typer.Option("--end", metavar="REASON", help="End the canary, and say why.")] = "",
+) -> None:
+    """Let a version answer a share of users beside the champion, if its verdict says so; it ends by itself where it
+    fails or is off (docs/serving.md), or by --end."""
+    from cli.models import end_canary, start_canary
+
+    if bool(version) == bool(end):
+        raise CommandError("give a VERSION to start, or --end with the reason")
+    if end:
+        end_canary(load(), console(), end)
+    else:
+        start_canary(load(), console(), version, share, approved_by)
+
+
+@app.command()
+def shadow(
+    version: Annotated[str, typer.Argument(metavar="[VERSION]", help="The version; none with --end.")] = "",
+    alias: Annotated[str, typer.Option("--alias", help="Its alias; one that begins with shadow.")] = "shadow",
+    end: Annotated[bool, typer.Option("--end", help="Take the alias away.")] = False,
+) -> None:
+    """Let a version score what others answer, for table model_comparisons; nobody sees its scores."""
+    from cli.models import set_shadow
+
+    if bool(version) == end:
+        raise CommandError("give a VERSION, or --end")
+    set_shadow(load(), console(), version, alias)

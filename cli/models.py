@@ -109,6 +109,37 @@ def roll_back(settings: Settings, console: Console, reason: str) -> None:
     console.print(f"version {champion} of {settings.model_name} is the champion again; version {was} is previous")
 
 
+def start_canary(settings: Settings, console: Console, version: str, share: float, approved_by: str) -> None:
+    """Moves the alias; CommandError with the reason when it may not be moved."""
+    with _plain():
+        try:
+            registry.start_canary(settings, version, share, approved_by)
+        except ApprovalNeededError as refusal:
+            raise CommandError(f"{refusal}; whoever has looked at it adds --approved-by NAME") from None
+    console.print(f"version {version} of {settings.model_name} answers {share:.1%} of users, the champion all others")
+
+
+def end_canary(settings: Settings, console: Console, reason: str) -> None:
+    """CommandError when there is no canary."""
+    with _plain():
+        ended = registry.end_canary(settings, reason)
+    if ended is None:
+        raise CommandError(f"{settings.model_name} has no canary")
+    console.print(f"version {ended} is the canary no more; the champion answers all users")
+
+
+def set_shadow(settings: Settings, console: Console, version: str, alias: str) -> None:
+    """Gives the alias to a version, or with "" takes it away; CommandError when it is no shadow's, or not given."""
+    with _plain():
+        if version:
+            registry.set_shadow(settings, version, alias)
+            console.print(f"version {version} of {settings.model_name} scores beside what others answer, as {alias}")
+        elif (was := registry.end_shadow(settings, alias)) is None:
+            raise CommandError(f"no version has the alias {alias}")
+        else:
+            console.print(f"version {was} is {alias} no more")
+
+
 @contextmanager
 def _plain() -> Iterator[None]:
     """What the registry cannot do is one line for a person."""

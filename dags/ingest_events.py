@@ -3,8 +3,8 @@ Brings what landed since the last run into the tables.
 
 `load_events` moves sealed landing segments into **raw_events**, each line once. `refine_events` checks every row
 against its contract, keeps each id once and fills **ad_impressions**, **clicks**, **ads**, **users**,
-**model_predictions** and **rejected_events**. `validate_table` runs Great Expectations; a broken contract
-fails the run.
+**model_predictions**, **shadow_predictions** and **rejected_events**. `validate_table` runs Great Expectations; a
+broken contract fails the run.
 
 Press *Trigger* whenever new events should be seen, or set `ingest.schedule` (conf). Running it twice changes nothing.
 `build_features` follows.

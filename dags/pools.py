@@ -11,6 +11,7 @@ WRITERS = {
     "training_sets": ("training_sets",),
     "holdouts": ("holdouts",),
     "model_metadata": ("model_metadata",),
+    "model_comparisons": ("model_comparisons",),
     "table_sizes": ("table_sizes",),
 }
 """Pool -> its tables. `clicklake start` makes the pools; a task waits for its slot."""

@@ -115,6 +115,9 @@ USERS = Table(
     landed=True,
 )
 
+SOURCES = ("model", "canary", "stale_counts", "previous_model", "prior")
+"""What answers a request for scores; the ladder of serving.scoring."""
+
 MODEL_PREDICTIONS = Table(
     "model_predictions",
     "One score that was given out, with everything it was computed from.",
@@ -131,7 +134,9 @@ MODEL_PREDICTIONS = Table(
         Column("model_version", "STRING", "version of the registered model; none when no model answered"),
         Column("probability", "DOUBLE", "calibrated probability of a click", minimum=0, maximum=1),
         Column("predicted_at", "TIMESTAMP", "when the score was computed"),
-        Column("source", "STRING", "what answered", allowed=("model", "stale_counts", "previous_model", "prior")),
+        Column(
+            "source", "STRING", "what answered", allowed=("model", "canary", "stale_counts", "previous_model", "prior")
+        ),
         Column("counts_as_of", "TIMESTAMP", "exclusive end of what the counts had seen", nullable=True),
         Column("features", "MAP<STRING,DOUBLE>", "the inputs as used: request fields and counts", default="{}"),
         Column("feature_set_hash", "STRING", "the definitions that turned inputs into features", default="none"),
@@ -140,6 +145,29 @@ MODEL_PREDICTIONS = Table(
         ID_HASH,
     ),
     key=("prediction_id",),
+    partition_by=("date",),
+    landed=True,
+)
+
+SHADOW_PREDICTIONS = Table(
+    "shadow_predictions",
+    "What another version would have said of an ad that a prediction was given out of; nobody was shown it.",
+    (
+        Column("prediction_id", "STRING", "the prediction that was given out"),
+        Column("impression_id", "STRING", "UUID the impression carries if this ad is shown"),
+        REQUEST_ID,
+        Column("model_version", "STRING", "version of the registered model that said this"),
+        Column("probability", "DOUBLE", "its calibrated probability of a click", minimum=0, maximum=1),
+        Column("feature_set_hash", "STRING", "its definitions"),
+        Column("served_version", "STRING", "the version that was believed"),
+        Column("served_source", "STRING", "what answered, as model_predictions.source"),
+        Column("served_probability", "DOUBLE", "the probability that was given out", minimum=0, maximum=1),
+        Column("predicted_at", "TIMESTAMP", "when the request was answered"),
+        *TRACE,
+        DATE,
+        ID_HASH,
+    ),
+    key=("prediction_id", "model_version"),
     partition_by=("date",),
     landed=True,
 )

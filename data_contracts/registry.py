@@ -1,51 +1,75 @@
-"""Model versions, their aliases and verdicts in MLflow: the only code that moves an alias, and it reads the verdict
-first.
+"""The only code that moves an alias of the registered model, and it reads the verdict first; what reads them is
+data_contracts.registered_versions.
 
-`challenger` is the version to be judged, `champion` the one that takes traffic, `previous` the champion before it.
+`challenger` is the version to be judged, `champion` the one that takes traffic, `previous` the champion before it,
+`canary` one that takes a share of it, and each `shadow*` one that scores what others answer.
 """
 
 from datetime import UTC, datetime
 
-from mlflow import MlflowClient, artifacts
-from mlflow.entities import Run
-from mlflow.entities.model_registry import ModelVersion
-from mlflow.exceptions import MlflowException
+from mlflow import MlflowClient
 
 from data_contracts.landing_lines import instant_text
 from data_contracts.mlflow_client import RegistryError, connect, plain_errors
-from data_contracts.model_versions import ALIAS_MOVE, RELEASABLE, VERDICT_FILE, RegisteredVersion, Verdict
+from data_contracts.model_versions import ALIAS_MOVE, RELEASABLE, RegisteredVersion
+from data_contracts.registered_versions import (
+    CANARY,
+    CANARY_SHARE,
+    CHALLENGER,
+    CHAMPION,
+    PREVIOUS,
+    SHADOW,
+    Routing,
+    UnknownVersionError,
+    aliases,
+    aliases_of,
+    challenger,
+    champion,
+    champion_version,
+    find_version,
+    live_feature_sets,
+    record_verdict,
+    registered,
+    routing,
+    set_tag,
+    version,
+    versions,
+)
 from data_contracts.settings import Settings
 
 __all__ = [
     "ApprovalNeededError",
     "NotPromotableError",
     "RegistryError",
+    "Routing",
     "UnknownVersionError",
     "aliases",
     "challenger",
     "champion",
     "champion_version",
     "connect",
+    "end_canary",
+    "end_shadow",
     "find_version",
     "live_feature_sets",
     "promote",
     "record_verdict",
     "roll_back",
+    "routing",
     "set_challenger",
+    "set_shadow",
     "set_tag",
+    "start_canary",
     "version",
     "versions",
 ]
 
-CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
+LARGEST_SHARE = 0.5
+"""Of users, a canary's: beyond it the champion would be the canary."""
 ROLLED_BACK = "rolled_back"
-"""Tag of a version that a person took out of traffic: when and why."""
+"""Tag of a version that was taken out of traffic: when and why."""
 NO_PUNCTUATION = str.maketrans("", "", "-:")
 """MLflow takes no colon in the name of a tag."""
-
-
-class UnknownVersionError(RegistryError):
-    """There is no such version of the model."""
 
 
 class NotPromotableError(RegistryError):
@@ -56,111 +80,81 @@ class ApprovalNeededError(NotPromotableError):
     """The version's verdict lets it become champion once a named person approves."""
 
 
-def aliases(settings: Settings) -> dict[str, str]:
-    """The version under each alias, in one call: cheap enough to ask every second."""
-    with plain_errors():
-        return _aliases(connect(settings), settings.model_name)
-
-
-def champion_version(settings: Settings) -> str | None:
-    """Version of the champion alone."""
-    return aliases(settings).get(CHAMPION)
-
-
-def champion(settings: Settings) -> RegisteredVersion | None:
-    """The version that takes traffic, if there is one."""
-    return _under_alias(settings, CHAMPION)
-
-
-def challenger(settings: Settings) -> RegisteredVersion | None:
-    """The version to be judged, if there is one."""
-    return _under_alias(settings, CHALLENGER)
-
-
-def live_feature_sets(settings: Settings) -> set[str]:
-    """The hashes of the feature sets of all versions under an alias: what may be asked to score, now or next."""
-    with plain_errors():
-        client, name = connect(settings), settings.model_name
-        live = [client.get_model_version(name, number) for number in set(_aliases(client, name).values())]
-        return {found.tags["feature_set_hash"] for found in live if "feature_set_hash" in found.tags}
-
-
-def find_version(settings: Settings, tag: str, value: str) -> RegisteredVersion | None:
-    """The newest version whose `tag` is `value`."""
-    with plain_errors():
-        client = connect(settings)
-        versions = client.search_model_versions(f"name = '{settings.model_name}'")
-        found = [version for version in versions if version.tags.get(tag) == value]
-        return _registered(client, max(found, key=lambda version: int(version.version))) if found else None
-
-
-def versions(settings: Settings, newest: int | None = None) -> list[RegisteredVersion]:
-    """All versions or the newest, newest first, without verdicts (a tag names the outcome); metrics where a run is."""
-    with plain_errors():
-        client = connect(settings)
-        found = client.search_model_versions(f"name = '{settings.model_name}'")
-        numbers = sorted((int(version.version) for version in found), reverse=True)[:newest]
-        whole = (client.get_model_version(settings.model_name, str(number)) for number in numbers)
-        return [_described(version, _run_of(client, version), None) for version in whole]
-
-
-def version(settings: Settings, number: str) -> RegisteredVersion:
-    """One version by its number. Raises UnknownVersionError when there is none."""
-    with plain_errors():
-        client = connect(settings)
-        try:
-            found = client.get_model_version(settings.model_name, number)
-        except MlflowException as error:
-            if error.error_code == "RESOURCE_DOES_NOT_EXIST":
-                raise UnknownVersionError(f"{settings.model_name} has no version {number}") from None
-            raise
-        return _registered(client, found)
-
-
-def set_tag(settings: Settings, version: str, tag: str, value: str) -> None:
-    """A tag of a version, at most 5,000 characters."""
-    with plain_errors():
-        connect(settings).set_model_version_tag(settings.model_name, version, tag, value[:5000])
-
-
 def set_challenger(settings: Settings, version: str) -> None:
     """Make `version` the one to be judged."""
     with plain_errors():
         _move(connect(settings), settings.model_name, CHALLENGER, version)
 
 
-def record_verdict(settings: Settings, version: str, verdict: Verdict) -> None:
-    """Keep `verdict` as an artifact of the version's run, its outcome and summary as tags of the version, and its words
-    as the version's description, where a person looks first."""
-    with plain_errors():
-        client = connect(settings)
-        run_id = str(client.get_model_version(settings.model_name, version).run_id)
-        client.log_text(run_id, verdict.as_json(), VERDICT_FILE)
-        client.set_model_version_tag(settings.model_name, version, "verdict", verdict.outcome)
-        client.set_model_version_tag(settings.model_name, version, "verdict_summary", verdict.summary[:5000])
-        words = "\n".join(f"- {reason}" for reason in verdict.reasons)
-        client.update_model_version(settings.model_name, version, f"**{verdict.outcome}**\n\n{words}"[:5000])
-
-
 def promote(settings: Settings, version: str, approved_by: str = "") -> None:
     """Make `version` the champion and keep the champion before it as `previous`; nothing to do when it already is.
 
     Its verdict must say `promote`, or `wait_for_person` or `not_comparable` and a person is named, and must have been
-    reached against the champion of now; what was rolled back needs a name too. NotPromotableError otherwise
-    (ApprovalNeededError when a name would do).
+    reached against the champion of now; what was taken out of traffic needs a name too. NotPromotableError otherwise
+    (ApprovalNeededError when a name would do). A canary ends by it.
     """
     with plain_errors():
         client, name = connect(settings), settings.model_name
-        incumbent = _aliases(client, name).get(CHAMPION)
+        incumbent = aliases_of(client, name).get(CHAMPION)
         if incumbent == version:
             return
-        found = _registered(client, client.get_model_version(name, version))
-        _check_promotable(found, incumbent, approved_by)
-        if approved_by:
-            client.set_model_version_tag(name, version, "approved_by", approved_by)
+        _approve(client, name, version, incumbent, approved_by)
+        _take(client, name, CANARY, f"version {version} was promoted")
         if incumbent:
             _move(client, name, PREVIOUS, incumbent, f"version {version} was promoted")
-        _make_champion(client, name, version, f"approved by {approved_by}" if approved_by else "by its verdict")
+        _make_champion(client, name, version, _by_whom(approved_by))
+
+
+def start_canary(settings: Settings, version: str, share: float, approved_by: str = "") -> None:
+    """Let `version` answer a share of users, above 0 and at most LARGEST_SHARE, beside the champion, on what would
+    promote it too: NotPromotableError otherwise, and where there is no champion to go back to. A canary that is under
+    way gets the new share."""
+    if not 0 < share <= LARGEST_SHARE:
+        raise NotPromotableError(f"a canary's share of users is above 0 and at most {LARGEST_SHARE}, not {share}")
+    with plain_errors():
+        client, name = connect(settings), settings.model_name
+        given = aliases_of(client, name)
+        incumbent = given.get(CHAMPION)
+        if incumbent is None or incumbent == version:
+            raise NotPromotableError(f"{name} has no other champion that a canary could be beside")
+        if given.get(CANARY) != version:
+            _approve(client, name, version, incumbent, approved_by)
+            _take(client, name, CANARY, f"version {version} is the canary")
+        client.set_registered_model_tag(name, CANARY_SHARE, repr(share))
+        _move(client, name, CANARY, version, f"{share:g} of users, {_by_whom(approved_by)}")
+        _forget_rollback(client, name, version)
+
+
+def end_canary(settings: Settings, reason: str, version: str | None = None) -> str | None:
+    """All traffic to the champion again. Gives the version that was the canary; None when there is none, or not
+    `version`. No run promotes it by itself from then on."""
+    with plain_errors():
+        client, name = connect(settings), settings.model_name
+        canary = aliases_of(client, name).get(CANARY)
+        if canary is None or version not in (None, canary):
+            return None
+        client.set_model_version_tag(name, canary, ROLLED_BACK, _noted(reason))
+        _take(client, name, CANARY, reason)
+        return canary
+
+
+def set_shadow(settings: Settings, version: str, alias: str = SHADOW) -> None:
+    """Let `version` score what others answer. Raises RegistryError for an alias that is not a shadow's."""
+    _check_shadow(alias)
+    with plain_errors():
+        client, name = connect(settings), settings.model_name
+        client.get_model_version(name, version)
+        _move(client, name, alias, version)
+
+
+def end_shadow(settings: Settings, alias: str = SHADOW) -> str | None:
+    """Gives the version that had the alias."""
+    _check_shadow(alias)
+    with plain_errors():
+        client, name = connect(settings), settings.model_name
+        was = aliases_of(client, name).get(alias)
+        _take(client, name, alias)
+        return was
 
 
 def roll_back(settings: Settings, reason: str) -> tuple[str, str]:
@@ -169,13 +163,14 @@ def roll_back(settings: Settings, reason: str) -> tuple[str, str]:
     nothing to go back to."""
     with plain_errors():
         client, name = connect(settings), settings.model_name
-        given = _aliases(client, name)
+        given = aliases_of(client, name)
         champion, previous = given.get(CHAMPION), given.get(PREVIOUS)
         if champion is None or previous is None:
             raise RegistryError(f"{name} has no champion before this one to go back to")
         if champion == previous:
             raise RegistryError(f"version {champion} of {name} is champion and previous: it was rolled back to already")
-        client.set_model_version_tag(name, champion, ROLLED_BACK, f"{instant_text(datetime.now(UTC))}: {reason}")
+        client.set_model_version_tag(name, champion, ROLLED_BACK, _noted(reason))
+        _take(client, name, CANARY, f"version {champion} was rolled back")
         _make_champion(client, name, previous, f"version {champion} was rolled back: {reason}")
         _move(client, name, PREVIOUS, champion, f"rolled back: {reason}")
         return previous, champion
@@ -183,16 +178,50 @@ def roll_back(settings: Settings, reason: str) -> tuple[str, str]:
 
 def _move(client: MlflowClient, name: str, alias: str, version: str, why: str = "") -> None:
     """Gives `version` the alias, which whatever had it loses, and writes that down as a tag of the version."""
-    if _aliases(client, name).get(alias) == version:
+    if aliases_of(client, name).get(alias) == version:
         return
     client.set_registered_model_alias(name, alias, version)
-    moved_at = instant_text(datetime.now(UTC)).translate(NO_PUNCTUATION)
-    client.set_model_version_tag(name, version, f"{ALIAS_MOVE}{moved_at}", f"{alias}: {why}" if why else alias)
+    _write_down(client, name, version, alias, why)
+
+
+def _take(client: MlflowClient, name: str, alias: str, why: str = "") -> None:
+    """Nobody has the alias any more; a tag of the version that had it says why."""
+    if version := aliases_of(client, name).get(alias):
+        client.delete_registered_model_alias(name, alias)
+        _write_down(client, name, version, f"no {alias} any more", why)
+
+
+def _write_down(client: MlflowClient, name: str, version: str, what: str, why: str) -> None:
+    at = instant_text(datetime.now(UTC)).translate(NO_PUNCTUATION)
+    client.set_model_version_tag(name, version, f"{ALIAS_MOVE}{at}", (f"{what}: {why}" if why else what)[:5000])
+
+
+def _approve(client: MlflowClient, name: str, version: str, incumbent: str | None, approved_by: str) -> None:
+    _check_promotable(registered(client, client.get_model_version(name, version)), incumbent, approved_by)
+    if approved_by:
+        client.set_model_version_tag(name, version, "approved_by", approved_by)
+
+
+def _by_whom(approved_by: str) -> str:
+    return f"approved by {approved_by}" if approved_by else "by its verdict"
+
+
+def _noted(reason: str) -> str:
+    return f"{instant_text(datetime.now(UTC))}: {reason}"[:5000]
+
+
+def _check_shadow(alias: str) -> None:
+    if not alias.startswith(SHADOW):
+        raise RegistryError(f"{alias!r} is no alias of a shadow: these begin with {SHADOW!r}")
 
 
 def _make_champion(client: MlflowClient, name: str, version: str, why: str) -> None:
     """The mark of a rollback goes last: whatever fails before, no run promotes the version by itself."""
     _move(client, name, CHAMPION, version, why)
+    _forget_rollback(client, name, version)
+
+
+def _forget_rollback(client: MlflowClient, name: str, version: str) -> None:
     if ROLLED_BACK in client.get_model_version(name, version).tags:
         client.delete_model_version_tag(name, version, ROLLED_BACK)
 
@@ -213,58 +242,3 @@ def _check_promotable(found: RegisteredVersion, incumbent: str | None, approved_
         raise ApprovalNeededError(f"{who} is not promoted: it was rolled back at {found.tags[ROLLED_BACK]}")
     if verdict.outcome in RELEASABLE and not approved_by:
         raise ApprovalNeededError(f"{who} is not promoted: {verdict.summary}")
-
-
-def _under_alias(settings: Settings, alias: str) -> RegisteredVersion | None:
-    with plain_errors():
-        client = connect(settings)
-        version = _aliases(client, settings.model_name).get(alias)
-        return _registered(client, client.get_model_version(settings.model_name, version)) if version else None
-
-
-def _aliases(client: MlflowClient, name: str) -> dict[str, str]:
-    try:
-        given = client.get_registered_model(name).aliases
-        return {alias: str(version) for alias, version in given.items()}  # SQL stores give numbers, servers text
-    except MlflowException as error:
-        if error.error_code == "RESOURCE_DOES_NOT_EXIST":
-            return {}
-        raise
-
-
-def _registered(client: MlflowClient, found: ModelVersion) -> RegisteredVersion:
-    run_id = str(found.run_id)
-    return _described(found, client.get_run(run_id), _verdict(run_id, client))
-
-
-def _described(found: ModelVersion, run: Run | None, verdict: Verdict | None) -> RegisteredVersion:
-    return RegisteredVersion(
-        name=found.name,
-        version=str(found.version),
-        run_id=str(found.run_id),
-        tags=dict(found.tags),
-        metrics=run.data.metrics if run else {},
-        verdict=verdict,
-        aliases=tuple(sorted(found.aliases)),
-        params=run.data.params if run else {},
-        registered_at=found.creation_timestamp / 1000,
-        experiment_id=str(run.info.experiment_id) if run else "",
-    )
-
-
-def _run_of(client: MlflowClient, found: ModelVersion) -> Run | None:
-    try:
-        return client.get_run(str(found.run_id))
-    except MlflowException as error:
-        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
-            raise
-        return None
-
-
-def _verdict(run_id: str, client: MlflowClient) -> Verdict | None:
-    if VERDICT_FILE not in [file.path for file in client.list_artifacts(run_id)]:
-        return None
-    try:
-        return Verdict.from_json(artifacts.load_text(f"runs:/{run_id}/{VERDICT_FILE}"))
-    except ValueError as error:
-        raise RegistryError(f"{VERDICT_FILE} of run {run_id} is damaged: {error}") from error

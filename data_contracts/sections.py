@@ -172,6 +172,32 @@ class Gate:
 
 
 @dataclass(frozen=True)
+class Canary:
+    """When a canary ends by itself: where, of `least_rows` ads that the champion scores too, the mean of its
+    probabilities is outside of these ratios to the champion's, or their population stability index is larger; and
+    where, with `least_clicks` in both, its calibration is outside of these ratios to the champion's, and certainly not
+    equal, by labels that are `label_age_hours` old."""
+
+    least_rows: int
+    mean_ratio_low: float
+    mean_ratio_high: float
+    most_stability_index: float
+    label_age_hours: int
+    least_clicks: int
+    calibration_change_low: float
+    calibration_change_high: float
+
+    def __post_init__(self) -> None:
+        for name in ("least_rows", "label_age_hours", "least_clicks", "most_stability_index"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"{name} is {getattr(self, name)}, not above 0")
+        for name in ("mean_ratio", "calibration_change"):
+            low, high = (getattr(self, f"{name}_{end}") for end in ("low", "high"))
+            if not 0 < low <= 1 <= high:
+                raise ValueError(f"{name}_low and _high must lie on both sides of 1, not {low} and {high}")
+
+
+@dataclass(frozen=True)
 class Serving:
     """How the scoring endpoint behaves, and whom it answers (`access`)."""
 

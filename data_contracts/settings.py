@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from data_contracts.configuration import CONF, ConfigurationError, configured
-from data_contracts.sections import OPEN, Clock, Features, Gate, Ingest, Retention, Services, Serving, Training
+from data_contracts.sections import OPEN, Canary, Clock, Features, Gate, Ingest, Retention, Services, Serving, Training
 
 __all__ = ["CONF", "HOME_CONF", "ConfigurationError", "Settings", "load"]
 
@@ -27,6 +27,7 @@ class Settings:
     features: Features
     training: Training
     gate: Gate
+    canary: Canary
     serving: Serving
 
     @property

@@ -9,9 +9,11 @@ from data_contracts.landed_tables import (
     MODEL_PREDICTIONS,
     ORIGIN,
     RECEIVED_AT,
+    SHADOW_PREDICTIONS,
     USER_ID,
     USERS,
 )
+from data_contracts.model_tables import MODEL_COMPARISONS, MODEL_METADATA
 from data_contracts.schema import Column, Table
 
 __all__ = [
@@ -25,10 +27,12 @@ __all__ = [
     "HOLDOUTS",
     "LABELS",
     "LANDED",
+    "MODEL_COMPARISONS",
     "MODEL_METADATA",
     "MODEL_PREDICTIONS",
     "RAW_EVENTS",
     "REJECTED_EVENTS",
+    "SHADOW_PREDICTIONS",
     "TABLES",
     "TABLE_SIZES",
     "TRAINING_SETS",
@@ -36,7 +40,7 @@ __all__ = [
     "VALIDATION_RESULTS",
 ]
 
-CONTRACT_VERSION = "3"
+CONTRACT_VERSION = "4"
 
 RAW_EVENTS = Table(
     "raw_events",
@@ -194,30 +198,6 @@ CLICK_JOINS = Table(
     key=("date",),
 )
 
-MODEL_METADATA = Table(
-    "model_metadata",
-    "The registered model's versions as MLflow has them: what each was trained from, its verdict, its aliases.",
-    (
-        Column("model_id", "STRING", "name of the registered model"),
-        Column("version", "STRING", "as in model_predictions.model_version"),
-        Column("run_id", "STRING", "MLflow run that made it"),
-        Column("trained_at", "TIMESTAMP", "when it was registered"),
-        Column("as_of", "TIMESTAMP", "exclusive end of what its training knew", nullable=True),
-        Column("trained_through", "TIMESTAMP", "exclusive end of the impressions it has seen", nullable=True),
-        Column("training_set_id", "STRING", "its training set", nullable=True),
-        Column("training_set_checksum", "STRING", "checksum of the rows it was trained from", nullable=True),
-        Column("feature_set_hash", "STRING", "its feature definitions", nullable=True),
-        Column("data_versions", "MAP<STRING,STRING>", "Delta version of each table that its training set rests on"),
-        Column("metrics", "MAP<STRING,DOUBLE>", "metrics of its run"),
-        Column("verdict", "STRING", "what the gate said of it", nullable=True),
-        Column("verdict_summary", "STRING", "with the reasons, at most 5,000 characters", nullable=True),
-        Column("aliases", "STRING", "the aliases it has now, joined by a comma; '' without any"),
-        Column("alias_moves", "MAP<STRING,STRING>", "which alias it was given and why, by when (UTC)"),
-    ),
-    key=("model_id", "version"),
-    derived=True,
-)
-
 TABLE_SIZES = Table(
     "table_sizes",
     "How large each table is, as maintain_tables left it.",
@@ -236,8 +216,9 @@ TABLE_SIZES = Table(
 TABLES = {
     table.name: table
     for table in (
-        AD_IMPRESSIONS, CLICKS, ADS, USERS, MODEL_PREDICTIONS, RAW_EVENTS, REJECTED_EVENTS, VALIDATION_RESULTS,
-        COUNT_TILES, FEATURE_SUMS, LABELS, TRAINING_SETS, HOLDOUTS, CLICK_JOINS, MODEL_METADATA, TABLE_SIZES,
+        AD_IMPRESSIONS, CLICKS, ADS, USERS, MODEL_PREDICTIONS, SHADOW_PREDICTIONS, RAW_EVENTS, REJECTED_EVENTS,
+        VALIDATION_RESULTS, COUNT_TILES, FEATURE_SUMS, LABELS, TRAINING_SETS, HOLDOUTS, CLICK_JOINS, MODEL_METADATA,
+        MODEL_COMPARISONS, TABLE_SIZES,
     )
 }  # fmt: skip
 LANDED = {name: table for name, table in TABLES.items() if table.landed}

@@ -40,6 +40,7 @@ from serving.models import ModelWatch
 from serving.openapi import ApiPages
 from serving.predict import Predictor
 from serving.problems import OnceStored, ProblemError, Response, failed, json_response, overloaded, unavailable
+from serving.shadowing import Shadowing
 from serving.status import active_model, health, readiness
 from serving.uploads import Uploads
 
@@ -66,21 +67,26 @@ class Application:
         self.models = ModelWatch(settings)
         self.snapshots = SnapshotWatch(settings.snapshots)
         self.log = EventLog(settings)
-        pseudonym_of = lru_cache(REMEMBERED_PSEUDONYMS)(partial(pseudonym, load_key(settings.pseudonym_key)))
+        self.pseudonym_of = pseudonym_of = lru_cache(REMEMBERED_PSEUDONYMS)(
+            partial(pseudonym, load_key(settings.pseudonym_key))
+        )
         self._activator, self._uploads = Activator(settings, self.models), Uploads(settings)
         self.metrics = Metrics()
-        predictor = Predictor(settings, self.models, self.snapshots, pseudonym_of, self.metrics)
+        shadowing = Shadowing(settings, self.models, self.log, self.metrics)
+        predictor = Predictor(settings, self.models, self.snapshots, pseudonym_of, self.metrics, shadowing)
         every = settings.serving.champion_poll_seconds
         self._watches = (
             Repeated("snapshot-watch", every, self.snapshots.check),
             Repeated("model-watch", every, self.models.check),
             Repeated("metrics", 1.0, self._measure),
             Repeated("key-watch", KEYS_SECONDS, self.access.reload),
+            shadowing,
         )
         collected = {
             path: collector.collect for path, collector in collectors(settings, self.log, pseudonym_of).items()
         }
         self.json_routes: Mapping[str, JsonRoute] = {"/predict": predictor.predict, **collected}
+        self._opted_out_routes = {"/predict": predictor.predict_contextually}
         pages = ApiPages(settings, self.models)
         self._routes: Mapping[str, Mapping[str, Handler]] = {
             "/model/active": {"GET": self._active_model, "HEAD": self._active_model},
@@ -93,7 +99,7 @@ class Application:
             "/metrics": {"GET": self._exposition, "HEAD": self._exposition},
             "/openapi.json": {"GET": pages.document, "HEAD": pages.document},
             "/docs": {"GET": pages.page, "HEAD": pages.page},
-            **{path: {"POST": self._with_body(route)} for path, route in self.json_routes.items()},
+            **{path: {"POST": self._with_body(path)} for path in self.json_routes},
         }
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
@@ -144,12 +150,16 @@ class Application:
             raise ProblemError(405, "method_not_allowed", f"allowed: {allowed}", headers={"allow": allowed})
         return methods.get(method)
 
-    def _with_body(self, route: JsonRoute) -> Handler:
+    def _with_body(self, path: str) -> Handler:
+        """The route of a path; that for who opts out (Global Privacy Control, W3C) where there is one."""
+        route = self.json_routes[path]
+        opted_out = self._opted_out_routes.get(path, route)
+
         async def handler(scope: Message, receive: Receive) -> Response:
             body = await json_body(scope, receive, self.body_limit_bytes)
             if not self.admission.admits():
                 raise overloaded()
-            answer = route(body)
+            answer = opted_out(body) if dict(scope["headers"]).get(b"sec-gpc") == b"1" else route(body)
             if isinstance(answer, OnceStored):
                 return await self._given(answer)
             return answer if isinstance(answer, Response) else await answer
@@ -202,7 +212,7 @@ class Application:
             is_log_failing=bool(self.log.problem),
             in_flight=self.admission.in_flight,
             snapshot_age=None if snapshot is None else snapshot.age(now),
-            versions={alias: model.version for alias, model in in_use._asdict().items() if model is not None},
+            versions={alias: model.version for alias, model in in_use.by_alias.items()},
             failures=in_use.champion.failures if in_use.champion else 0,
         )
 

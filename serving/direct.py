@@ -19,7 +19,7 @@ from serving.requests import is_within
 
 JsonRoute = Callable[[bytes], Response | OnceStored | Awaitable[Response]]
 """The answer to a POST with this JSON body; raises ProblemError."""
-NOT_PLAIN = frozenset({b"content-encoding", b"expect", b"transfer-encoding", b"upgrade"})
+NOT_PLAIN = frozenset({b"content-encoding", b"expect", b"sec-gpc", b"transfer-encoding", b"upgrade"})
 
 
 class NobodyWaits:

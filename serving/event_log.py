@@ -16,9 +16,9 @@ Settled = Callable[[Exception | None], None]
 
 
 class Waiting(NamedTuple):
-    """Whom to tell, and in which event loop."""
+    """Whom to tell, and in which event loop; nobody without one."""
 
-    loop: asyncio.AbstractEventLoop
+    loop: asyncio.AbstractEventLoop | None
     settled: Sequence[Settled]
 
 
@@ -49,6 +49,11 @@ class EventLog:
     @property
     def is_nearly_full(self) -> bool:
         return self.waiting_bytes > NEARLY_FULL * self._limit_bytes
+
+    @property
+    def is_half_full(self) -> bool:
+        """What nobody waits for should wait then."""
+        return 2 * self.waiting_bytes > self._limit_bytes
 
     def start(self) -> None:
         self._commit.start()
@@ -83,6 +88,10 @@ class EventLog:
         except QueueFullError as error:
             loop.call_soon(settled, error)
 
+    def append(self, batches: Sequence[EncodedRows]) -> None:
+        """For rows that nobody waits for; from any thread. QueueFullError when they are not taken."""
+        self._commit.submit(batches, Waiting(None, ()))
+
     async def store(self, batches: Sequence[EncodedRows], settled: Settled | None = None) -> None:
         """Returns once all of `batches` are on disk; OSError when none of them counts as stored. `settled` is told
         first, also where the request was given up meanwhile."""
@@ -103,7 +112,7 @@ class EventLog:
 
 
 def _tell(group: Sequence[Waiting], error: Exception | None) -> None:
-    for loop in {waiting.loop for waiting in group}:
+    for loop in {waiting.loop for waiting in group if waiting.loop is not None}:
         own = [settled for waiting in group if waiting.loop is loop for settled in waiting.settled]
         loop.call_soon_threadsafe(_settle, own, error)
 

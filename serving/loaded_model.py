@@ -49,16 +49,16 @@ class LoadedModel:
         self.since = datetime.now(UTC)
         self.failures, self.last_failure = 0, ""
         self._model = model
-        self._names: tuple[str, ...] = ()
-        self._places: Places | None = None
+        self._placed: tuple[tuple[str, ...], Places | None] = (), None
 
     def places(self, names: tuple[str, ...]) -> Places | None:
         """Where its counts and sums stand among those of these names; None where one is not there."""
-        if names is not self._names:
+        known, places = self._placed
+        if names is not known:
             lacks = set(self.count_names) - set(names)
-            self._places = None if lacks else np.array([names.index(name) for name in self.count_names], np.intp)
-            self._names = names
-        return self._places
+            places = None if lacks else np.array([names.index(name) for name in self.count_names], np.intp)
+            self._placed = names, places
+        return places
 
     def probabilities(self, inputs: "Inputs") -> list[float] | None:
         """Probability of each row of `inputs` (rows, input_names), or None (and a failure counted) when any is none."""

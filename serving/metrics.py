@@ -30,6 +30,13 @@ class Metrics:
             "clicklake_predictions", "Predictions given, by what answered.", ("source", "model_version"),
             registry=registry,
         )  # fmt: skip
+        self._shadowed = Counter(
+            "clicklake_shadow_predictions", "Ads that another version has scored, too.", ("model_version",),
+            registry=registry,
+        )  # fmt: skip
+        self._left_out = Counter(
+            "clicklake_shadow_left_out", "Ads that no other version has scored, for want of time.", registry=registry
+        )
         self._slate = Histogram("clicklake_slate_ads", "Ads a request.", buckets=ADS, registry=registry)
         self._refusals = Counter("clicklake_refusals", "Requests refused, by type.", ("type",), registry=registry)
         self._failures = self._gauge("clicklake_model_failures", "Requests that the champion could not score.", "sum")
@@ -54,6 +61,12 @@ class Metrics:
     def predicted(self, source: str, model_version: str, ads: int) -> None:
         self._predictions_of(source, model_version).inc(ads)
         self._slate.observe(ads)
+
+    def shadowed(self, model_version: str, ads: int) -> None:
+        self._shadowed.labels(model_version).inc(ads)
+
+    def left_out(self, ads: int) -> None:
+        self._left_out.inc(ads)
 
     def refused(self, kind: str) -> None:
         self._refusals.labels(kind).inc()

@@ -5,36 +5,25 @@ While MLflow does not answer what is loaded stays; at start serving's own copies
 
 import gc
 import logging
+import threading
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from data_contracts.settings import Settings
+from serving.in_use import CANARY, Canary, InUse
 from serving.loaded_model import LoadedModel, loaded
 from serving.model_copies import DamagedCopyError, ModelCopies
 
 if TYPE_CHECKING:
     from data_contracts.model_versions import RegisteredVersion
+    from data_contracts.registry import Routing
 
 LOGGER = logging.getLogger(__name__)
 LONGEST_PAUSE_SECONDS = 60.0
-CHAMPION, PREVIOUS = "champion", "previous"
-SERVED = (CHAMPION, PREVIOUS)
+CHAMPION, PREVIOUS, SHADOW = "champion", "previous", "shadow"
 NOT_ASKED = "not asked yet"
-
-
-class InUse(NamedTuple):
-    """What answers a request: the champion, and the version before it where that gives no probability or is away."""
-
-    champion: LoadedModel | None = None
-    previous: LoadedModel | None = None
-
-    @property
-    def has_prior(self) -> bool:
-        """Is there an answer without any counts?"""
-        return any(model is not None and model.prior is not None for model in self)
 
 
 @dataclass(frozen=True)
@@ -56,6 +45,8 @@ class ModelWatch:
         self._copies = ModelCopies(settings.home / "serving" / "models")
         self._refusals: dict[str, Refused] = {}
         self._wanted: str | None = None
+        self._ended: tuple[str, str] | None = None
+        self._swapping = threading.Lock()
         self.in_use = InUse()
         self.problem = "not looked for yet"
         self.registry_problem = NOT_ASKED
@@ -75,17 +66,31 @@ class ModelWatch:
 
     def check(self) -> None:
         """Asks MLflow once. While it does not answer, what is loaded stays."""
-        from data_contracts.registry import RegistryError, aliases
+        from data_contracts.registry import RegistryError, Routing, end_canary, routing
 
         try:
-            named = aliases(self._settings)
+            named = routing(self._settings)
+            if self._ended is not None and named.aliases.get(CANARY) == self._ended[0]:
+                end_canary(self._settings, self._ended[1], self._ended[0])
+            elif self._ended is not None:
+                self._ended = None
         except RegistryError as error:
             if self.in_use.champion is None:
-                self._follow(self._copies.aliases(), is_registry_known=False)
+                self._follow(Routing(self._copies.aliases()), is_registry_known=False)
             self._report_registry(str(error))
             return
         self._follow(named, is_registry_known=True)
         self._report_registry("")
+
+    def end_canary(self, version: str, reason: str) -> None:
+        """All traffic to the champion at once, here; the next check tells the registry, and by it the other workers.
+        From any thread."""
+        with self._swapping:
+            if self._ended is not None and self._ended[0] == version:
+                return
+            self._ended = version, reason
+            self.in_use = self.in_use._replace(canary=None)
+        LOGGER.error("model version %s is the canary no more: %s", version, reason)
 
     def problem_of(self, registered: "RegisteredVersion") -> str:
         """Why a version could not be used; empty for one that loads and scores. It takes nothing over."""
@@ -95,8 +100,9 @@ class ModelWatch:
             return f"{type(error).__name__}: {error}".splitlines()[0]
         return ""
 
-    def _follow(self, aliases: Mapping[str, str], is_registry_known: bool) -> None:
-        """Bring `in_use` to what `aliases` name, the champion first."""
+    def _follow(self, named: "Routing", is_registry_known: bool) -> None:
+        """Bring `in_use` to what the aliases name, the champion first."""
+        aliases = named.aliases
         self._wanted = aliases.get(CHAMPION)
         if self._wanted is None:
             if is_registry_known:
@@ -107,19 +113,37 @@ class ModelWatch:
             self.problem = ""
             if self.in_use.champion is None:
                 _set_apart()
-            self.in_use = InUse(champion, self.in_use.champion)
+            with self._swapping:
+                self.in_use = self.in_use._replace(champion=champion, previous=self.in_use.champion)
             LOGGER.info("model version %s answers", champion.version)
         before = aliases.get(PREVIOUS)
         previous = self._version(before, is_registry_known) if before else None
-        if previous is not self.in_use.previous:
-            self.in_use = InUse(champion, previous)
+        others = {
+            alias: model
+            for alias, version in aliases.items()
+            if is_registry_known and (alias == CANARY or alias.startswith(SHADOW)) and version != self._wanted
+            if (model := self._version(version, is_registry_known)) is not None
+        }
+        self._swap(InUse(champion, previous, None, others), named.canary_share)
         if is_registry_known and champion is not None:
-            self._copies.remember({name: aliases[name] for name in SERVED if name in aliases})
+            served = {alias: version for alias, version in aliases.items() if alias in (CHAMPION, PREVIOUS, *others)}
+            self._copies.remember(served)
+
+    def _swap(self, found: InUse, canary_share: float) -> None:
+        """Take what is `found` in use; the canary, which it holds as a shadow, unless it has ended meanwhile."""
+        shadows = dict(found.shadows)
+        canary = shadows.pop(CANARY, None)
+        with self._swapping:
+            has_ended = canary is None or (self._ended is not None and canary.version == self._ended[0])
+            chosen = None if canary is None or has_ended else Canary(canary, canary_share)
+            now = found._replace(canary=chosen, shadows=shadows)
+            if now != self.in_use:
+                self.in_use = now
 
     def _version(self, version: str, is_registry_known: bool) -> LoadedModel | None:
         """The version loaded and proven, or None where it is refused for now."""
-        for held in self.in_use:
-            if held is not None and held.version == version:
+        for held in self.in_use.by_alias.values():
+            if held.version == version:
                 self._refusals.pop(version, None)
                 return held
         refused = self._refusals.get(version)
@@ -167,7 +191,8 @@ class ModelWatch:
         if problem != self.problem:
             LOGGER.warning("%s; the prior answers", problem)
         self.problem = problem
-        self.in_use = InUse()
+        with self._swapping:
+            self.in_use = InUse()
 
     def _report_registry(self, problem: str) -> None:
         if problem and problem != self.registry_problem:

@@ -167,9 +167,12 @@ def _predict() -> Operation:
     return Operation(
         "Probabilities of one ad or of a slate",
         "`ad_id` asks for one ad, `ads` for a slate; an ad's own `features` go over the request's. Unknown users, ads "
-        "and features are answered. Answered once the record is on disk.",
+        "and features are answered; with `Sec-GPC: 1` by context alone. Answered once the record is on disk.",
         {200: answer("scored: one ad's fields, or `predictions`", scored), **RETRIED},
         schema_of("PredictBody"),
+        parameters=(
+            {"name": "Sec-GPC", "in": "header", "required": False, "schema": {"type": "string"}, "example": "1"},
+        ),
     )
 
 

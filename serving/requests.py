@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import msgspec
 
+from data_contracts.keys import CONSENT, DENIED
 from serving.problems import FieldError, ProblemError, invalid
 
 DEEPEST = 32
@@ -113,6 +114,15 @@ def parsed(body: bytes, default_position: int, slate_limit: int) -> PredictReque
         for number, ad in enumerate(decoded.ads)
     ]
     return PredictRequest(decoded.user_id, features, candidates, is_slate=True)
+
+
+def opted_out(request: PredictRequest) -> PredictRequest:
+    """The same of a user who denies consent, whatever else is stated of it."""
+    candidates = [
+        Candidate(each.ad_id, each.position, {**each.features, CONSENT: DENIED}) if CONSENT in each.features else each
+        for each in request.candidates
+    ]
+    return PredictRequest(request.user_id, {**request.features, CONSENT: DENIED}, candidates, request.is_slate)
 
 
 FEATURE_TEXTS: Mapping[type, Callable[[Any], str]] = {

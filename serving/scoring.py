@@ -1,9 +1,9 @@
 """The ladder: what answers a request, and with which probabilities.
 
-"model": the champion with fresh counts. "stale_counts": the champion with counts past two cadences. "previous_model":
-the version before it, where the champion gives no probability. "prior": the smoothed CTR of the counts alone, and
-without any counts that of the model's bundle, since a count that is not known is not a count of 0. With neither: 503.
-A request is answered by one rung, one version and one snapshot.
+"model": the champion with fresh counts; "canary": in its place, for a share of users. "stale_counts": the champion
+with counts past two cadences. "previous_model": the version before it, where the champion gives no probability.
+"prior": the smoothed CTR of the counts alone, and without any counts that of the model's bundle, since a count that is
+not known is not a count of 0. With neither: 503. A request is answered by one rung, one version and one snapshot.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -17,9 +17,10 @@ from data_contracts.keys import COLUMNS, CONTEXT, USER, key_values, number
 from data_contracts.prior import prior_ctr, smoothed_ctr
 from data_contracts.settings import Settings
 from serving.counts import Snapshot, SnapshotWatch
+from serving.in_use import CANARY, InUse
 from serving.loaded_model import LoadedModel, Places
 from serving.lookup import AD_ID, POSITION, Ad, Attributes, Counts, LookUp
-from serving.models import InUse, ModelWatch
+from serving.models import ModelWatch
 from serving.problems import unavailable
 from serving.requests import Candidate, Features, PredictRequest, feature_text
 
@@ -30,9 +31,25 @@ OF_ALL_ADS = ("clicks", "impressions", "prior_strength")
 Floats = NDArray[np.float64]
 
 
+class AskedAd(NamedTuple):
+    """An ad of a request with what is stated of it."""
+
+    ad: Ad
+    stated: Attributes
+
+
+class CountedAds(NamedTuple):
+    """A request's ads with what is known of them; `counts` (ads, names)."""
+
+    ads: Sequence[AskedAd]
+    user: Attributes
+    counts: Counts
+    names: tuple[str, ...]
+
+
 class Scores(NamedTuple):
     """Probabilities of a request's ads, in order, with everything they were computed from: of each ad the `inputs` by
-    `input_names`, NaN where a number is not there."""
+    `input_names`, NaN where a number is not there. `others` are to score the same, `counted`, beside."""
 
     source: str
     model_version: str
@@ -42,21 +59,8 @@ class Scores(NamedTuple):
     probabilities: Sequence[float]
     input_names: tuple[str, ...]
     inputs: Sequence[Sequence[float]]
-
-
-class AskedAd(NamedTuple):
-    """An ad of a request with what is stated of it."""
-
-    ad: Ad
-    stated: Attributes
-
-
-class CountedAds(NamedTuple):
-    """A request's ads with what is known of them; `counts` (ads, names of the lookup)."""
-
-    ads: Sequence[AskedAd]
-    user: Attributes
-    counts: Counts
+    counted: CountedAds | None = None
+    others: Sequence[LoadedModel] = ()
 
 
 class Scoring:
@@ -79,25 +83,26 @@ class Scoring:
         user = self._pseudonym_of(request.user_id)
         if snapshot is None:
             return self._without_counts(in_use, request, user)
-        counted = counted_ads(snapshot.lookup, request, user)
-        for model in in_use:
-            places = None if model is None else model.places(snapshot.lookup.names)
-            if model is None or places is None:
+        counted, is_fresh = counted_ads(snapshot.lookup, request, user), snapshot.is_fresh(now)
+        for source, model in in_use.rungs(user, is_fresh):
+            places = model.places(counted.names)
+            if places is None:
                 continue
-            fields, counts = _inputs(model, places, request, counted, now)
+            fields, counts = inputs_of(model, places, request, counted, now)
             probabilities = model.probabilities(np.concatenate((fields, counts), axis=1))
             if probabilities is not None:
-                source = "model" if snapshot.is_fresh(now) else "stale_counts"
-                source = source if model is in_use.champion else "previous_model"
-                of_model = model.version, model.feature_set_hash, snapshot.as_of
-                return Scores(source, *of_model, user, probabilities, model.input_names, _rows(fields, counts))
+                given = source, model.version, model.feature_set_hash, snapshot.as_of, user, probabilities
+                others = in_use.others(source, model)
+                return Scores(*given, model.input_names, _rows(fields, counts), counted, others)
+            if source == CANARY:
+                self._models.end_canary(model.version, model.last_failure)
         names, inputs = _prior_inputs(snapshot, counted, self._prior_strength)
         probabilities = [_prior_ctr(*row) for row in inputs]
         return Scores("prior", NO_VERSION, NO_HASH, snapshot.as_of, user, probabilities, names, inputs)
 
     def _without_counts(self, in_use: InUse, request: PredictRequest, user: str) -> Scores:
         """By the prior of a bundle."""
-        prior = next((model.prior for model in in_use if model is not None and model.prior is not None), None)
+        prior = next((model.prior for _, model in in_use.rungs(user, False) if model.prior is not None), None)
         if prior is None:
             raise unavailable("no_counts", self._snapshots.problem)
         inputs = [prior.inputs(candidate.ad_id, self._prior_strength) for candidate in request.candidates]
@@ -106,7 +111,7 @@ class Scoring:
         return Scores("prior", NO_VERSION, NO_HASH, None, user, probabilities, tuple(inputs[0]), rows)
 
 
-def _inputs(
+def inputs_of(
     model: LoadedModel, places: Places, request: PredictRequest, counted: CountedAds, now: datetime
 ) -> tuple[Floats, Counts]:
     """Request fields and numbers, and counts, of each ad: the model's inputs, in its order."""
@@ -133,7 +138,7 @@ def counted_ads(lookup: LookUp, request: PredictRequest, user_id: str) -> Counte
     else:
         each = [lookup.counts([ad], [at], own, user) for (ad, own), at in zip(ads, positions, strict=True)]
         counts = np.concatenate(each)
-    return CountedAds(ads, user, counts)
+    return CountedAds(ads, user, counts, lookup.names)
 
 
 def _asked_ad(lookup: LookUp, candidate: Candidate, stated: Attributes) -> AskedAd:

@@ -9,8 +9,9 @@ from data_contracts.settings import Settings
 from serving.access import Access
 from serving.counts import Snapshot, SnapshotStatus, SnapshotWatch
 from serving.event_log import EventLog
+from serving.in_use import CANARY, InUse
 from serving.loaded_model import LoadedModel
-from serving.models import ModelWatch
+from serving.models import CHAMPION, PREVIOUS, ModelWatch
 from serving.problems import ProblemError
 
 
@@ -21,14 +22,26 @@ class RefusedVersion(TypedDict):
     reason: str
 
 
+class OtherHealth(TypedDict):
+    """A version that is loaded beside the champion; `problem` is why it does not score, `share` the canary's, of
+    users."""
+
+    alias: str
+    version: str
+    share: float | None
+    failures: int
+    problem: str | None
+
+
 class ModelHealth(TypedDict):
-    """The champion in use, and what keeps it or a newer one from answering."""
+    """The champion in use, what keeps it or a newer one from answering, and the canary and shadows beside it."""
 
     version: str | None
     problem: str | None
     refused: RefusedVersion | None
     failures: int
     last_failure: str | None
+    others: list[OtherHealth]
 
 
 class PartHealth(TypedDict):
@@ -120,12 +133,32 @@ def _model(models: ModelWatch, snapshots: SnapshotWatch) -> ModelHealth:
         "refused": {"version": refused.version, "reason": refused.reason} if refused else None,
         "failures": champion.failures if champion else 0,
         "last_failure": (champion.last_failure or None) if champion else None,
+        "others": _others(models.in_use, snapshots.current),
     }
 
 
+def _others(in_use: InUse, snapshot: Snapshot | None) -> list[OtherHealth]:
+    beside = {alias: model for alias, model in in_use.by_alias.items() if alias not in (CHAMPION, PREVIOUS)}
+    return [
+        {
+            "alias": alias,
+            "version": model.version,
+            "share": in_use.canary.share if alias == CANARY and in_use.canary is not None else None,
+            "failures": model.failures,
+            "problem": _lacking(model, snapshot) or model.last_failure or None,
+        }
+        for alias, model in beside.items()
+    ]
+
+
+def _lacking(model: LoadedModel, snapshot: Snapshot | None) -> str:
+    lacking = set() if snapshot is None else set(model.count_names) - snapshot.names
+    return f"the snapshot lacks {', '.join(sorted(lacking))}" if lacking else ""
+
+
 def _unserved_counts(champion: LoadedModel, snapshot: Snapshot | None) -> str | None:
-    lacking = set() if snapshot is None else set(champion.count_names) - snapshot.names
-    return f"the snapshot lacks {', '.join(sorted(lacking))}; the prior answers" if lacking else None
+    lacking = _lacking(champion, snapshot)
+    return f"{lacking}; the prior answers" if lacking else None
 
 
 def active_model(settings: Settings, models: ModelWatch) -> ActiveModel:

@@ -7,10 +7,10 @@ from pyspark.sql import Column as SparkColumn
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from data_contracts.landed_tables import CLOCK_SKEW, IS_CLOCK_SKEWED, MODEL_PREDICTIONS
+from data_contracts.landed_tables import CLOCK_SKEW, IS_CLOCK_SKEWED
 from data_contracts.render import limits
 from data_contracts.schema import Column, Table
-from spark_jobs.slates import with_stated_ads
+from spark_jobs.slates import SLATED, with_stated_ads
 
 STATED = "stated"
 """Struct of the columns as the row states them: text, or a map."""
@@ -22,7 +22,7 @@ def with_contract_columns(events: DataFrame, table: Table) -> DataFrame:
     holds a slate there is one an ad (spark_jobs.slates)."""
     own = table.event_columns
     schema = ", ".join(f"`{column.name}` {_landed_type(column)}" for column in own)
-    if table == MODEL_PREDICTIONS:
+    if table in SLATED:
         stated = with_stated_ads(events, table, schema, STATED)
     else:
         stated = events.withColumn(STATED, F.from_json("row", schema))

@@ -7,9 +7,19 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 from rich.console import Console
+from typer.testing import CliRunner
 
 from cli.errors import CommandError
-from cli.models import promote, roll_back, show_version, show_versions
+from cli.model_command import app
+from cli.models import (
+    end_canary,
+    promote,
+    roll_back,
+    set_shadow,
+    show_version,
+    show_versions,
+    start_canary,
+)
 from data_contracts import registry
 from data_contracts.model_versions import Outcome, Verdict
 from data_contracts.settings import Settings
@@ -118,3 +128,36 @@ def test_what_cannot_be_done_is_one_line(settings, store, console, monkeypatch):
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
     with pytest.raises(CommandError, match=r"MLflow does not answer at 127\.0\.0\.1:25000 .*; is it running\?"):
         show_versions(settings, console, 20)
+
+
+def test_a_canary_and_a_shadow_are_said_to_begin_and_to_end(settings, store, judged, console):
+    registry.promote(settings, judged())
+    start_canary(settings, console, judged(), 0.05, "")
+    set_shadow(settings, console, "1", "shadow_old")
+    show_version(settings, console, "2")
+    end_canary(settings, console, "seen enough")
+    set_shadow(settings, console, "", "shadow_old")
+    text = console.file.getvalue()
+    for words in (
+        "version 2 of ad_ctr answers 5.0% of users, the champion all others",
+        "version 1 of ad_ctr scores beside what others answer, as shadow_old",
+        "became canary: 0.05 of users, by its verdict",
+        "version 2 is the canary no more; the champion answers all users",
+        "version 1 is shadow_old no more",
+    ):
+        assert words in text
+    with pytest.raises(CommandError, match="has no canary"):
+        end_canary(settings, console, "again")
+    with pytest.raises(CommandError, match="no version has the alias shadow_old"):
+        set_shadow(settings, console, "", "shadow_old")
+    with pytest.raises(CommandError, match=r"rolled back at .*: seen enough; .* adds --approved-by NAME"):
+        start_canary(settings, console, "2", 0.05, "")
+    with pytest.raises(CommandError, match="above 0 and at most"):
+        start_canary(settings, console, "2", 5, "")
+
+
+@pytest.mark.parametrize("words", [["canary"], ["canary", "2", "--end", "why"], ["shadow"], ["shadow", "2", "--end"]])
+def test_a_command_that_says_neither_start_nor_end_is_refused(words):
+    told = CliRunner().invoke(app, words)
+    assert told.exit_code != 0
+    assert isinstance(told.exception, CommandError)

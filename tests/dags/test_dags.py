@@ -27,7 +27,7 @@ print(json.dumps({"errors": bag.import_errors, "dags": {name: {
     "schedule": sorted(asset.name for asset in getattr(dag.timetable.asset_condition, "objects", []))}
     for name, dag in bag.dags.items()}}))
 """
-REFINED = "ad_impressions clicks ads users model_predictions rejected_events"
+REFINED = "ad_impressions clicks ads users model_predictions shadow_predictions rejected_events"
 
 
 def loaded_bag(home, **environ):
@@ -66,6 +66,7 @@ def test_tasks_run_in_the_order_of_the_data(bag):
             "count_events": [],
             "publish_counts": ["count_events"],
             "label_impressions": [],
+            "compare_models": ["label_impressions"],
             "join_clicks": [],
             "mirror_models": [],
         },
@@ -79,6 +80,7 @@ def test_tasks_run_in_the_order_of_the_data(bag):
             "maintain_training_sets": [],
             "maintain_holdouts": [],
             "maintain_model_metadata": [],
+            "maintain_model_comparisons": [],
             "maintain_table_sizes": [],
         },
         "train_ad_ctr": {
@@ -123,6 +125,8 @@ def test_a_table_is_written_by_the_tasks_of_one_pool(bag):
         "maintain_holdouts": "holdouts",
         "mirror_models": "model_metadata",
         "maintain_model_metadata": "model_metadata",
+        "compare_models": "model_comparisons",
+        "maintain_model_comparisons": "model_comparisons",
         "maintain_table_sizes": "table_sizes",
         "publish_counts": "default_pool",
         "train": "default_pool",
@@ -162,7 +166,7 @@ def test_events_come_in_every_hour_models_are_trained_every_day_and_conf_says_wh
 
 def test_what_a_person_types_never_becomes_part_of_a_command(bag):
     commands = {name: command for dag in bag["dags"].values() for name, command in dag["commands"].items()}
-    assert len(commands) == 23
+    assert len(commands) == 25
     assert all("{" not in command and ' --as-of "$AS_OF"' in command for command in commands.values())
     assert [name for name, command in commands.items() if "$SWITCH" in command] == ["refine_events"]
 

@@ -21,13 +21,13 @@ each_landed_table = pytest.mark.parametrize("table", LANDED.values(), ids=LANDED
 def test_these_are_the_tables():
     assert sorted(TABLES) == [
         "ad_impressions", "ads", "click_joins", "clicks", "count_tiles", "feature_sums", "holdouts", "labels",
-        "model_metadata", "model_predictions",
-        "raw_events", "rejected_events", "table_sizes", "training_sets", "users", "validation_results",
+        "model_comparisons", "model_metadata", "model_predictions", "raw_events", "rejected_events",
+        "shadow_predictions", "table_sizes", "training_sets", "users", "validation_results",
     ]  # fmt: skip
 
 
 def test_these_tables_are_filled_from_landing():
-    assert sorted(LANDED) == ["ad_impressions", "ads", "clicks", "model_predictions", "users"]
+    assert sorted(LANDED) == ["ad_impressions", "ads", "clicks", "model_predictions", "shadow_predictions", "users"]
 
 
 @pytest.mark.parametrize("name", OWNERS_FIELDS)
@@ -100,6 +100,7 @@ def test_tables_of_events_are_partitioned_by_their_day():
         "clicks": ("date",),
         "model_predictions": ("date",),
         "ads": (),
+        "shadow_predictions": ("date",),
         "users": (),
     }
 

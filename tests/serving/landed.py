@@ -1,5 +1,6 @@
 """What serving has landed, read back; of a prediction record a row an ad, as model_predictions has them."""
 
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -7,11 +8,22 @@ from typing import Any
 from data_contracts.landing import parsed_line
 
 
-def landed_rows(landing: Path) -> list[dict[str, Any]]:
-    """In segments open or sealed."""
+def landed_tables(landing: Path) -> dict[str, list[dict[str, Any]]]:
+    """The rows as landed, by table, in segments open or sealed."""
     segments = sorted([*landing.glob("*/*.jsonl"), *landing.glob("*/*.open")])
-    lines = [line for segment in segments for line in segment.read_bytes().splitlines(keepends=True)]
-    return [row for line in lines for row in stated_rows(parsed_line(line)["row"])]
+    found: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for segment in segments:
+        for line in segment.read_bytes().splitlines(keepends=True):
+            told = parsed_line(line)
+            found[told["table"]].append(told["row"])
+    return found
+
+
+def landed_rows(landing: Path) -> list[dict[str, Any]]:
+    """All rows but those of shadows."""
+    tables = landed_tables(landing)
+    tables.pop("shadow_predictions", None)
+    return [row for rows in tables.values() for landed in rows for row in stated_rows(landed)]
 
 
 def stated_rows(row: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -4,7 +4,14 @@ from typing import Any
 def test_health_tells_every_part_when_all_is_well(served: Any) -> None:
     assert served.health() == {
         "status": "ok",
-        "model": {"version": "1", "problem": None, "refused": None, "failures": 0, "last_failure": None},
+        "model": {
+            "version": "1",
+            "problem": None,
+            "refused": None,
+            "failures": 0,
+            "last_failure": None,
+            "others": [],
+        },
         "registry": {"state": "ok", "problem": None},
         "snapshot": {"state": "fresh", "as_of": "2019-11-30T12:00:00Z", "age_seconds": 1800.0, "problem": None},
         "landing": {"state": "ok", "problem": None},

@@ -34,6 +34,23 @@ class Registry:
         else:
             client.set_registered_model_alias(self.name, alias, str(version))
 
+    def share(self, share: float) -> None:
+        """Of users, the canary's."""
+        from mlflow import MlflowClient
+
+        MlflowClient(tracking_uri=self.uri).set_registered_model_tag(self.name, "canary_share", repr(share))
+
+    def aliases(self) -> dict[str, str]:
+        from mlflow import MlflowClient
+
+        given = MlflowClient(tracking_uri=self.uri).get_registered_model(self.name).aliases
+        return {alias: str(version) for alias, version in given.items()}
+
+    def tags(self, version: int) -> dict[str, str]:
+        from mlflow import MlflowClient
+
+        return dict(MlflowClient(tracking_uri=self.uri).get_model_version(self.name, str(version)).tags)
+
 
 def fill(folder: Path, file: Path = FEATURE_SET, faults: Sequence[str] = FAULTS) -> None:
     """Makes store.db in `folder`, with one version a fault, with the signature that training gives a model of these
