@@ -31,7 +31,7 @@ from data_contracts.registered_versions import CANARY, CANARY_SHARE, SHADOW
 CANARIES = {"shifted": Platt(0.95, 0.6), "alike": Platt(0.95, -0.03)}
 REQUESTS_A_SECOND = 400
 LONGEST_SECONDS = 30.0
-CONNECTIONS = 64
+CONNECTIONS = 16
 
 
 def answers(world: World, requests: Iterator[bytes], seconds: float) -> Iterator[tuple[float, str]]:

@@ -13,8 +13,11 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from data_contracts import machine_code
 from data_contracts.feature_set_files import FeatureSetError
 from data_contracts.features import FeatureSet
+
+SIGNATURE = "(float64[:, ::1], float32[:, ::1])"
 
 Matrix = Callable[[NDArray[np.float64]], NDArray[np.float32]]
 
@@ -37,13 +40,23 @@ def compiled(feature_set: FeatureSet) -> Matrix:
 
 
 def _rows_function(feature_set: FeatureSet) -> Any:
-    namespace = _jitted(feature_set)
-    exec(compile(_source(feature_set), f"<rows of {feature_set.name}>", "exec"), namespace)
+    namespace, source = _jitted(feature_set), _source(feature_set)
+    file = machine_code.kept(source, f"{feature_set.hash}{_constants(feature_set)}")
+    exec(compile(source, str(file or f"<rows of {feature_set.name}>"), "exec"), namespace)
     try:
-        return numba.njit("(float64[:, ::1], float32[:, ::1])", nogil=True)(namespace["_rows"])
+        found = numba.njit(SIGNATURE, nogil=True, cache=file is not None)(namespace["_rows"])
     except numba.core.errors.NumbaError as error:
         reason = str(error).strip().splitlines()
         raise FeatureSetError(f"{feature_set.path}: numba cannot compile its functions: {reason[0]}") from error
+    if file is not None:
+        machine_code.vouch(file)
+    return found
+
+
+def _constants(feature_set: FeatureSet) -> list[tuple[str, str]]:
+    """What the file has from elsewhere, besides functions."""
+    values = feature_set.functions[0].function.__globals__.items()
+    return sorted((name, repr(value)) for name, value in values if isinstance(value, int | float | str | tuple))
 
 
 def _jitted(feature_set: FeatureSet) -> dict[str, Any]:

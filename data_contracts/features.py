@@ -7,7 +7,7 @@ epoch seconds.
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -55,7 +55,7 @@ class FeatureSet:
 
     name: str
     hash: str
-    path: Path
+    path: Path = field(compare=False)
     counts: tuple[Count, ...]
     functions: tuple[Feature, ...]
     numbers: tuple[str, ...] = ()
