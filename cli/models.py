@@ -60,7 +60,8 @@ def show_version(settings: Settings, console: Console, version: str) -> None:
         if name in found.tags:
             console.print(f"{name}: {found.tags[name]}", markup=False, soft_wrap=True)
     for when, words in found.alias_moves.items():
-        console.print(f"{when} became {words}", markup=False, soft_wrap=True)
+        verb = "is" if words.startswith("no ") else "became"
+        console.print(f"{when} {verb} {words}", markup=False, soft_wrap=True)
     for name, words in SHOWN_METRICS.items():
         if name in found.metrics:
             console.print(f"{words} on its holdout: {found.metrics[name]:.4f}")
