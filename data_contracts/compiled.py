@@ -56,7 +56,8 @@ def _rows_function(feature_set: FeatureSet) -> Any:
 def _constants(feature_set: FeatureSet) -> list[tuple[str, str]]:
     """What the file has from elsewhere, besides functions."""
     values = feature_set.functions[0].function.__globals__.items()
-    return sorted((name, repr(value)) for name, value in values if isinstance(value, int | float | str | tuple))
+    plain = {name: value for name, value in values if isinstance(value, int | float | str | tuple)}
+    return sorted((name, repr(value)) for name, value in plain.items() if not name.startswith("__"))
 
 
 def _jitted(feature_set: FeatureSet) -> dict[str, Any]:

@@ -32,7 +32,7 @@ from serving.bodies import DisconnectedError, check_any_content_type, json_body,
 from serving.booster_file import MOST_BYTES
 from serving.collector import collectors
 from serving.counts import SnapshotWatch
-from serving.direct import JsonRoute, KnownHead
+from serving.direct import JsonRoute
 from serving.event_log import EventLog
 from serving.loaded_model import Message, Receive, Send
 from serving.metrics import CONTENT_TYPE, Metrics
@@ -40,7 +40,6 @@ from serving.models import ModelWatch
 from serving.openapi import ApiPages
 from serving.predict import Predictor
 from serving.problems import OnceStored, ProblemError, Response, failed, json_response, overloaded, unavailable
-from serving.recent import Recent
 from serving.shadowing import Shadowing
 from serving.status import active_model, health, readiness
 from serving.uploads import Uploads
@@ -51,7 +50,6 @@ STOP_SECONDS = 1.0
 KEYS_SECONDS = 1.0
 """How long a removed key may go on."""
 REMEMBERED_PSEUDONYMS = 100_000
-KNOWN_HEADS = 1000
 
 Handler = Callable[[Message, Receive], Awaitable[Response]]
 
@@ -89,7 +87,6 @@ class Application:
         }
         self.json_routes: Mapping[str, JsonRoute] = {"/predict": predictor.predict, **collected}
         self._opted_out_routes = {"/predict": predictor.predict_contextually}
-        self.known_heads: Recent[bytes, KnownHead] = Recent(KNOWN_HEADS)
         pages = ApiPages(settings, self.models)
         self._routes: Mapping[str, Mapping[str, Handler]] = {
             "/model/active": {"GET": self._active_model, "HEAD": self._active_model},

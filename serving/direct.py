@@ -9,7 +9,7 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from functools import lru_cache, partial
 from http import HTTPStatus
-from typing import Any, NamedTuple
+from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -19,8 +19,6 @@ from serving.requests import is_within
 
 JsonRoute = Callable[[bytes], Response | OnceStored | Awaitable[Response]]
 """The answer to a POST with this JSON body; raises ProblemError."""
-HEAD_END = b"\r\n\r\n"
-LONGEST_KNOWN = 2048
 NOT_PLAIN = frozenset({b"content-encoding", b"expect", b"sec-gpc", b"transfer-encoding", b"upgrade"})
 
 
@@ -32,24 +30,13 @@ class NobodyWaits:
         """Nobody is told."""
 
 
-class KnownHead(NamedTuple):
-    """The head of a plain request, up to its end, that was parsed before: what it asks of whom, with which key, and how
-    long its body is."""
-
-    path: str
-    route: JsonRoute
-    role: str | None
-    authorization: bytes | None
-    length: int
-
-
 class DirectCycle:
     """A request on the short way, with what uvicorn asks of a request in flight."""
 
     message_event = NobodyWaits
 
-    def __init__(self, head: KnownHead, keep_alive: bool) -> None:
-        self.head, self.path, self.route, self.keep_alive = head, head.path, head.route, keep_alive
+    def __init__(self, path: str, route: JsonRoute, keep_alive: bool) -> None:
+        self.path, self.route, self.keep_alive = path, route, keep_alive
         self.began = time.perf_counter()
         self.parts: list[bytes] = []
         self.more_body, self.response_complete, self.disconnected = True, False, False
@@ -64,8 +51,9 @@ class DirectProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         is_free = self.cycle is None or self.cycle.response_complete
-        if is_free and (plain := self._plain()) is not None:
-            self.cycle = DirectCycle(plain, self.parser.should_keep_alive())  # type: ignore[assignment]
+        if is_free and (route := self._plain_route()) is not None:
+            path = self.url.decode("latin-1")
+            self.cycle = DirectCycle(path, route, self.parser.should_keep_alive())  # type: ignore[assignment]
             return
         head = self.url, self.headers, self.expect_100_continue
         super().on_message_begin()
@@ -73,8 +61,8 @@ class DirectProtocol(HttpToolsProtocol):
         self.scope["headers"] = self.headers
         super().on_headers_complete()
 
-    def _plain(self) -> KnownHead | None:
-        """The head of a request that asks for nothing but an answer to its JSON."""
+    def _plain_route(self) -> JsonRoute | None:
+        """The route of a request that asks for nothing but an answer to its JSON."""
         routes: Mapping[str, JsonRoute] = self.app.json_routes
         path = self.url.decode("latin-1")
         route = routes.get(path)
@@ -85,33 +73,8 @@ class DirectProtocol(HttpToolsProtocol):
         is_plain = headers.get(b"content-type") == b"application/json" and NOT_PLAIN.isdisjoint(headers)
         if not is_plain or not length or not is_within(length, self.app.body_limit_bytes):
             return None
-        role, authorization = role_for(path), headers.get(b"authorization")
-        if self.app.access.refusal(role, authorization) is not None:
-            return None
-        return KnownHead(path, route, role, authorization, int(length))
-
-    def take_known(self, data: bytes) -> bool:
-        """Takes `data` if it is one whole request whose head was parsed before, byte for byte: clients send the same
-        head again and again, and to parse it costs as much as to score an ad. Only between two requests."""
-        head, _, body = data.partition(HEAD_END)
-        known = self.app.known_heads.get(head)
-        if known is None or len(body) != known.length:
-            return False
-        if self.app.access.refusal(known.role, known.authorization) is not None:
-            return False
-        self._unset_keepalive_if_required()
-        self.cycle = DirectCycle(known, keep_alive=True)  # type: ignore[assignment]
-        self._take(self.cycle, body)  # type: ignore[arg-type]
-        return True
-
-    def note_known(self, data: bytes) -> None:
-        """Notes the head of `data`, which came between two requests and was parsed, if it was one request and whole."""
-        head, _, body = data.partition(HEAD_END)
-        cycle = self.cycle
-        if not isinstance(cycle, DirectCycle) or cycle.more_body or not cycle.keep_alive:
-            return
-        if len(body) == cycle.head.length and len(head) <= LONGEST_KNOWN:
-            self.app.known_heads.put(head, cycle.head)
+        refusal = self.app.access.refusal(role_for(path), headers.get(b"authorization"))
+        return route if refusal is None else None
 
     def on_body(self, body: bytes) -> None:
         if isinstance(self.cycle, DirectCycle):
@@ -124,12 +87,9 @@ class DirectProtocol(HttpToolsProtocol):
         if not isinstance(cycle, DirectCycle):
             super().on_message_complete()
             return
+        cycle.more_body = False
         body = b"".join(cycle.parts)
         cycle.parts.clear()  # uvicorn holds on to the cycle until the connection's next
-        self._take(cycle, body)
-
-    def _take(self, cycle: DirectCycle, body: bytes) -> None:
-        cycle.more_body = False
         try:
             if not self.app.admission.admits():
                 raise overloaded()

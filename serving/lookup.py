@@ -2,7 +2,7 @@
 
 What an ad has by itself is looked up once a snapshot and ad. Other key tuples are grouped by what the ad tells of them:
 a group is looked up once a request and value of that, so that a slate of many ads costs little more than its user's own
-entities; and what was found is remembered over requests, within bounds.
+entities; and where it does not hang on the user, what was found is remembered over requests.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,15 +15,12 @@ from numpy.typing import NDArray
 
 from data_contracts.keys import TOLD_ELSEWHERE, USER, escaped, key_tuple, key_values
 from data_contracts.snapshot import SnapshotMeta, stored_key
-from serving.recent import Recent
 
 POSITION, AD_ID = "position", "ad_id"
 TOLD_BY_ADS = frozenset(key for key, told in TOLD_ELSEWHERE.items() if told.startswith("ad."))
 """Columns that an ad's own row tells where the request does not state them."""
-REMEMBERED = 50_000
-"""Ads of a snapshot, and entities of a group that is not personal, at least."""
-REMEMBERED_USERS = 20_000
-"""Users, and entities of a personal group, at least: one user's requests come together."""
+REMEMBERED = 100_000
+"""Ads of a snapshot, and entities of a group, that are kept at most; then it begins anew."""
 
 Attributes = Mapping[str, str]
 Values = tuple[str | None, ...]
@@ -62,9 +59,7 @@ class Group:
         self.is_personal = USER in self.asked
         self.is_by_slot = POSITION in of_ads
         self._places = [[(*self.asked, *of_ads).index(key) for key in each.keys] for each in tuples]
-        self._remembered: Recent[tuple[Values, Values], bytes] = Recent(
-            REMEMBERED_USERS if self.is_personal else REMEMBERED
-        )
+        self._remembered: dict[tuple[Values, Values], bytes] = {}
 
     def counts(self, transaction: lmdb.Transaction, asked: Values, of_ad: Values) -> bytes:
         """Of all its tuples, one behind the other."""
@@ -76,7 +71,7 @@ class Group:
                     for each, key in zip(self.tuples, self._stored_keys(asked + of_ad), strict=True)
                 ]
             )
-            self._remembered.put((asked, of_ad), found)
+            self._remember(asked, {of_ad: found})
         return found
 
     def counts_of_many(self, cursor: lmdb.Cursor, asked: Values, of_ads: Iterable[Values]) -> dict[Values, bytes]:
@@ -85,8 +80,7 @@ class Group:
         missing = [of_ad for of_ad, counts in found.items() if counts is None]
         if missing:
             looked_up = dict(zip(missing, self._looked_up(cursor, asked, missing), strict=True))
-            for of_ad, counts in looked_up.items():
-                self._remembered.put((asked, of_ad), counts)
+            self._remember(asked, looked_up)
             found.update(looked_up)
         return found  # type: ignore[return-value]
 
@@ -106,6 +100,13 @@ class Group:
         stored: dict[bytes, bytes] = dict(cursor.getmulti([key for own in keys for key in own if key]))  # type: ignore[arg-type]
         for own in keys:
             yield b"".join([stored.get(key, each.nothing) for each, key in zip(self.tuples, own, strict=True)])
+
+    def _remember(self, asked: Values, found: Mapping[Values, bytes]) -> None:
+        if self.is_personal:
+            return
+        if len(self._remembered) >= REMEMBERED:
+            self._remembered.clear()
+        self._remembered.update({(asked, of_ad): counts for of_ad, counts in found.items()})
 
 
 class Ad(NamedTuple):
@@ -135,18 +136,10 @@ class LookUp:
         )
         members = [each for group in self._groups for each in group.tuples]
         self.names = tuple(name for each in (*self._of_ads, *members) for name in each.names)
-        self._ads: Recent[str, Ad] = Recent(REMEMBERED)
-        self._users: Recent[str, Attributes] = Recent(REMEMBERED_USERS)
+        self._ads: dict[str, Ad] = {}
 
-    def user(self, user_id: str) -> Attributes:
-        """What is known of a user, by key."""
-        found = self._users.get(user_id)
-        if found is None:
-            found = self._attributes("user", user_id)
-            self._users.put(user_id, found)
-        return found
-
-    def _attributes(self, kind: str, own_id: str) -> Attributes:
+    def attributes(self, kind: str, own_id: str) -> Attributes:
+        """What is known of an `ad` or a `user`, by key."""
         content = self._transaction.get(stored_key(kind, own_id))
         return ATTRIBUTES.decode(content) if content else NOTHING
 
@@ -156,12 +149,13 @@ class LookUp:
             return self._made_ad(ad_id, stated)
         found = self._ads.get(ad_id)
         if found is None:
-            found = self._made_ad(ad_id, NOTHING)
-            self._ads.put(ad_id, found)
+            if len(self._ads) >= REMEMBERED:
+                self._ads.clear()
+            found = self._ads[ad_id] = self._made_ad(ad_id, NOTHING)
         return found
 
     def _made_ad(self, ad_id: str, stated: Attributes) -> Ad:
-        attributes = self._attributes("ad", ad_id)
+        attributes = self.attributes("ad", ad_id)
         values = _escaped(key_values(self._ad_keys, {**stated, AD_ID: ad_id}, attributes, NOTHING))
         own = [
             self._transaction.get(each.stored_key([values[key] for key in each.keys])) or each.nothing

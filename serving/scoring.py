@@ -125,7 +125,7 @@ def inputs_of(
 
 def counted_ads(lookup: LookUp, request: PredictRequest, user_id: str) -> CountedAds:
     """What a snapshot knows of each of a request's ads."""
-    user, stated = lookup.user(user_id), stated_by(request.features)
+    user, stated = lookup.attributes("user", user_id), stated_by(request.features)
     stated[USER] = user_id
     alike = not any(candidate.features for candidate in request.candidates)
     if alike:

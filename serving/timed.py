@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Container
 
-from serving.direct import HEAD_END
 from serving.problems import OVERLOADED, ProblemError
 from serving.protocol import LimitedProtocol
 
@@ -11,6 +10,7 @@ SILENCE_SECONDS = 75.0
 """How long a new connection may say nothing."""
 STUCK_SECONDS = 10.0
 """How long a client may leave an answer unread."""
+HEAD_END = b"\r\n\r\n"
 LENGTH = b"content-length:"
 
 
@@ -30,25 +30,17 @@ class TimedProtocol(LimitedProtocol):
             self._deadline = self.loop.call_later(SILENCE_SECONDS, transport.close)
 
     def data_received(self, data: bytes) -> None:
-        is_free = self._is_free()
-        if is_free and self.app.admission.is_late and self._is_refused_unread(data):
+        if self.app.admission.is_late and self._is_refused_unread(data):
             self.app.metrics.refused("overloaded")
             self.write_response(OVERLOADED, keep_alive=True)
             return
-        if is_free and self.take_known(data):
-            if self._deadline is not None:
-                self._enter("")
-            return
-        before = self.cycle
         super().data_received(data)
-        if is_free and self.cycle is not before and not self._is_in_head:
-            self.note_known(data)
         phase = "head" if self._is_in_head else "body" if self._lacks_body() else ""
         if phase != self._phase or self._deadline is not None:
             self._enter(phase)
 
     def _is_refused_unread(self, data: bytes) -> bool:
-        return _is_whole_plain(data, self.app.json_routes) and not self.app.admission.admits()
+        return self._is_free() and _is_whole_plain(data, self.app.json_routes) and not self.app.admission.admits()
 
     def _is_free(self) -> bool:
         """Between two requests: nothing has come of the next, and nothing waits for its answer."""

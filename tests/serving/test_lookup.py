@@ -11,6 +11,7 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from data_contracts.keys import key_tuple, key_values
+from serving import lookup as lookup_module
 from serving.counts import Snapshot
 from serving.requests import Candidate, PredictRequest
 from serving.scoring import counted_ads, numbers_of
@@ -110,14 +111,15 @@ def test_counts_of_a_slate_are_those_of_each_ad_by_itself(snapshot: Snapshot, re
         assert found == one_by_one(request, request.user_id)
 
 
-def test_what_is_asked_again_is_not_looked_up_again(snapshot: Snapshot) -> None:
+def test_what_is_remembered_is_bounded(snapshot: Snapshot, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lookup_module, "REMEMBERED", 3)
     lookup = snapshot.lookup
-    request = PredictRequest("u", {"site": "news"}, [Candidate("a", 1)], is_slate=False)
-    counts = counted_ads(lookup, request, "u").counts.tolist()
-    lookup._transaction = None  # type: ignore[assignment]
-    assert counted_ads(lookup, request, "u").counts.tolist() == counts
-    with pytest.raises(AttributeError):
-        counted_ads(lookup, request, "v")
+    for number in range(50):
+        ads = [Candidate(f"ad-{number}-{place}", 1) for place in range(2)]
+        counted_ads(lookup, PredictRequest("u", {"site": f"site-{number}"}, ads, is_slate=True), "u")
+    assert len(lookup._ads) <= 3
+    assert max(len(group._remembered) for group in lookup._groups) <= 3 + 2
+    assert max(len(group._remembered) for group in lookup._groups) > 1
 
 
 def numbers(snapshot: Snapshot, request: PredictRequest, *keys: str) -> Any:

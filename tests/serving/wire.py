@@ -9,10 +9,9 @@ import uvicorn
 from uvicorn.server import ServerState
 
 from serving.admission import Admission
-from serving.direct import DirectProtocol, KnownHead
+from serving.direct import DirectProtocol
 from serving.metrics import Metrics
 from serving.problems import ProblemError, Response, failed, json_response
-from serving.recent import Recent
 
 HEADERS = {"host": "x", "content-type": "application/json", "content-length": "2"}
 
@@ -57,14 +56,12 @@ class Asked:
     """An application that answers 201 by its route and 202 by ASGI, and remembers the bodies it got by the route."""
 
     body_limit_bytes = 10
-    connection_limit, receive_seconds = 10, 60.0
     access = SimpleNamespace(refusal=lambda _, key: ProblemError(401, "unauthorized") if key == b"refused" else None)
 
     def __init__(self) -> None:
         self.bodies: list[bytes] = []
         self.asgi_paths: list[str] = []
         self.json_routes: dict[str, Any] = {"/route": self.route}
-        self.known_heads: Recent[bytes, KnownHead] = Recent(10)
         self.admission, self.metrics, self.log = Admission(1000.0, 1000), Metrics(), Waits()
 
     def refusal(self, error: Exception) -> Response:
@@ -86,12 +83,12 @@ def request(body: bytes = b"{}", start: str = "POST /route HTTP/1.1", **headers:
     return "\r\n".join(lines).encode() + body
 
 
-def talked(application: Any, talk: Callable[[Any], Any], protocol_class: type[DirectProtocol] = DirectProtocol) -> Wire:
+def talked(application: Any, talk: Callable[[DirectProtocol], Any]) -> Wire:
     """What was written after `talk`, which may be asynchronous, and all tasks of the server."""
 
     async def conversation() -> Wire:
         wire, state = Wire(), ServerState()
-        protocol = protocol_class(uvicorn.Config(application, log_config=None, proxy_headers=False), state, {})
+        protocol = DirectProtocol(uvicorn.Config(application, log_config=None, proxy_headers=False), state, {})
         protocol.connection_made(wire)
         if (rest := talk(protocol)) is not None:
             await rest
