@@ -85,3 +85,12 @@ def test_a_source_is_named_by_all_it_is_made_of(tmp_path, monkeypatch):
     names = {machine_code.kept(source, made_of) for source in ("a", "b") for made_of in ("", "c")}
     assert len(names) == 4
     assert None not in names
+
+
+def test_the_same_definitions_in_another_file_are_the_same_code(tmp_path, features):
+    kept = tmp_path / "kept"
+    run(kept, features)
+    before = states(kept)
+    (tmp_path / "bundle").mkdir()
+    assert run(kept, features.rename(tmp_path / "bundle" / "mine.py")) == "42.0"
+    assert states(kept) == before
