@@ -14,7 +14,8 @@ import msgspec
 
 from data_contracts.settings import Settings
 from serving.models import CHAMPION, ModelWatch
-from serving.problems import ProblemError, Response, json_response, unavailable
+from serving.problems import ProblemError, Response, json_response
+from serving.registry_problems import registry_problems, version_number
 from serving.requests import JSON_ERRORS, refusal
 
 IN_USE_SECONDS = 5.0
@@ -62,8 +63,7 @@ class Activator:
 
     async def activate(self, version: str, body: bytes, if_match: str, who: str, may_override: bool) -> Response:
         """`who` asks, by the name of a key. Raises ProblemError 404, 409, 412, 422 and 503."""
-        if not version.isascii() or not version.isdecimal():
-            raise ProblemError(422, "invalid_request", "a version is a number")
+        version_number(version)
         try:
             reason = DECODER.decode(body).reason if body else None
         except JSON_ERRORS as error:
@@ -76,29 +76,20 @@ class Activator:
         return Response(answer.status, answer.body, headers={"etag": etag(version)})
 
     def _promoted(self, version: str, if_match: str, approved_by: str) -> str | None:
-        """The version that was champion before. MLflow is imported by the watch of the models."""
+        """The version that was champion before."""
         from data_contracts import registry
 
-        try:
-            with alone(self._settings, "activate"):
-                before = registry.aliases(self._settings).get(CHAMPION)
-                if if_match not in ("", ETAG_ANY, etag(before)):
-                    raise ProblemError(412, "precondition_failed", f"the champion is version {before or 'none'}")
-                found = registry.version(self._settings, version)
-                if before == version:
-                    return before
-                if problem := self._models.problem_of(found):
-                    raise ProblemError(409, "model_unusable", f"version {version} cannot be used: {problem}")
-                registry.promote(self._settings, version, approved_by)
+        with registry_problems(), alone(self._settings, "activate"):
+            before = registry.aliases(self._settings).get(CHAMPION)
+            if if_match not in ("", ETAG_ANY, etag(before)):
+                raise ProblemError(412, "precondition_failed", f"the champion is version {before or 'none'}")
+            found = registry.version(self._settings, version)
+            if before == version:
                 return before
-        except registry.UnknownVersionError as error:
-            raise ProblemError(404, "unknown_version", str(error)) from None
-        except registry.ApprovalNeededError as error:
-            raise ProblemError(409, "override_needed", f"{error}; a reason overrules it") from None
-        except registry.NotPromotableError as error:
-            raise ProblemError(409, "not_promotable", str(error)) from None
-        except registry.RegistryError as error:
-            raise unavailable("registry_unreachable", str(error)) from None
+            if problem := self._models.problem_of(found):
+                raise ProblemError(409, "model_unusable", f"version {version} cannot be used: {problem}")
+            registry.promote(self._settings, version, approved_by)
+            return before
 
     async def _is_in_use(self, version: str) -> bool:
         deadline = time.monotonic() + IN_USE_SECONDS

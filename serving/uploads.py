@@ -14,7 +14,8 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
@@ -30,6 +31,7 @@ from serving.activation import alone
 from serving.booster_check import golden_rows, loaded_and_resaved
 from serving.booster_file import BoosterFileError
 from serving.problems import ProblemError, Response, invalid, json_response, unavailable
+from serving.registry_problems import registry_problems, version_number
 
 if TYPE_CHECKING:
     from data_contracts.model_versions import RegisteredVersion
@@ -105,34 +107,36 @@ class Uploads:
         from data_contracts import registry
 
         feature_set = asked["feature_set"]
-        try:
-            resaved = loaded_and_resaved(content, feature_set.feature_names, golden_rows(feature_set))
-            upload = upload_id(resaved.content, feature_set.hash)
-            with alone(self._settings, "upload"):
-                if found := registry.find_version(self._settings, UPLOAD, upload):
-                    return found, False
-                self._adopt(resaved.content, asked, who)
-                made = registry.find_version(self._settings, UPLOAD, upload)
-        except BoosterFileError as error:
-            if error.signal is not None:
-                LOGGER.warning("an upload by %s ended its process by signal %d", who, error.signal)
-            raise ProblemError(STATUS.get(error.code, 422), error.code, str(error)) from None
-        except OSError as error:
-            raise unavailable("no_room", f"the file cannot be checked: {error.strerror}") from None
-        except registry.RegistryError as error:
-            raise unavailable("registry_unreachable", str(error)) from None
+        resaved = self._resaved(content, feature_set, who)
+        upload = upload_id(resaved, feature_set.hash)
+        with registry_problems(), alone(self._settings, "upload"):
+            if found := registry.find_version(self._settings, UPLOAD, upload):
+                return found, False
+            self._adopt(resaved, asked, who)
+            made = registry.find_version(self._settings, UPLOAD, upload)
         if made is None:
             raise unavailable("not_registered", "the version is not found again")
         return made, True
 
+    def _resaved(self, content: bytes, feature_set: FeatureSet, who: str) -> bytes:
+        """The model as XGBoost itself writes it."""
+        try:
+            with _room():
+                return loaded_and_resaved(content, feature_set.feature_names, golden_rows(feature_set)).content
+        except BoosterFileError as error:
+            if error.signal is not None:
+                LOGGER.warning("an upload by %s ended its process by signal %d", who, error.signal)
+            raise ProblemError(STATUS.get(error.code, 422), error.code, str(error)) from None
+
     def _adopt(self, content: bytes, asked: Upload, who: str) -> None:
-        with tempfile.TemporaryDirectory(prefix="upload-") as folder:
+        stated = ["--feature-set", asked["feature_set"].hash, "--uploaded-by", who]
+        stated += ["--trained-through", asked["trained_through"].isoformat()]
+        with _room(), tempfile.TemporaryDirectory(prefix="upload-") as folder:
             file = Path(folder) / "model.ubj"
             file.write_bytes(content)
-            stated = ["--feature-set", asked["feature_set"].hash, "--uploaded-by", who]
-            stated += ["--trained-through", asked["trained_through"].isoformat()]
-            if problem := self._run("ml.adopt", [str(file), *stated], ADOPT_SECONDS):
-                raise unavailable("not_registered", problem)
+            problem = self._run("ml.adopt", [str(file), *stated], ADOPT_SECONDS)
+        if problem:
+            raise unavailable("not_registered", problem)
 
     def _evaluate(self, version: "RegisteredVersion") -> None:
         """The holdout of the version, and its verdict; why there is none is a tag of it, and the same model sent again
@@ -172,19 +176,22 @@ class Uploads:
 
     async def status(self, number: str) -> Response:
         """Raises ProblemError 404, 422 and 503."""
-        if not number.isascii() or not number.isdecimal():
-            raise ProblemError(422, "invalid_request", "a version is a number")
-        return json_response(_status_of(await asyncio.to_thread(self._version, number)))
+        return json_response(_status_of(await asyncio.to_thread(self._version, version_number(number))))
 
     def _version(self, number: str) -> "RegisteredVersion":
         from data_contracts import registry
 
-        try:
+        with registry_problems():
             return registry.version(self._settings, number)
-        except registry.UnknownVersionError as error:
-            raise ProblemError(404, "unknown_version", str(error)) from None
-        except registry.RegistryError as error:
-            raise unavailable("registry_unreachable", str(error)) from None
+
+
+@contextmanager
+def _room() -> Iterator[None]:
+    """Turns a disk that takes no file into ProblemError 503."""
+    try:
+        yield
+    except OSError as error:
+        raise unavailable("no_room", f"the file cannot be checked: {error.strerror}") from None
 
 
 def _check_digest(content: bytes, stated: str) -> None:
