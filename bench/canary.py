@@ -26,22 +26,28 @@ from bench.scored_world import World, made, registered
 from bench.scoring_servers import CLIENT_CORE, OURS, servers
 from bench.serving import home
 from data_contracts.calibration import Platt
-from data_contracts.registered_versions import CANARY, CANARY_SHARE, SHADOW
+from data_contracts.model_versions import CANARY, SHADOW
+from data_contracts.registered_versions import CANARY_SHARE
 
 CANARIES = {"shifted": Platt(0.95, 0.6), "alike": Platt(0.95, -0.03)}
 REQUESTS_A_SECOND = 400
 LONGEST_SECONDS = 30.0
 CONNECTIONS = 16
+ASKING_CONNECTIONS = 8
 
 
 def answers(world: World, requests: Iterator[bytes], seconds: float) -> Iterator[tuple[float, str]]:
-    """When each answer came (time.monotonic), and what its source was, at a steady rate."""
-    began = time.monotonic()
-    with httpx.Client(base_url=world.settings.serving_url) as client:
-        number = 0
+    """When each answer came (time.monotonic), and what its source was, at a steady rate, over connections enough to
+    reach every worker."""
+    began, number = time.monotonic(), 0
+    with ExitStack() as stack:
+        clients = [
+            stack.enter_context(httpx.Client(base_url=world.settings.serving_url)) for _ in range(ASKING_CONNECTIONS)
+        ]
         while (due := began + number / REQUESTS_A_SECOND) < began + seconds:
             time.sleep(max(0.0, due - time.monotonic()))
             body = next(requests).partition(b"\r\n\r\n")[2]
+            client = clients[number % len(clients)]
             answer = client.post("/predict", content=body, headers={"content-type": "application/json"})
             yield time.monotonic(), answer.raise_for_status().json()["source"]
             number += 1

@@ -134,9 +134,7 @@ MODEL_PREDICTIONS = Table(
         Column("model_version", "STRING", "version of the registered model; none when no model answered"),
         Column("probability", "DOUBLE", "calibrated probability of a click", minimum=0, maximum=1),
         Column("predicted_at", "TIMESTAMP", "when the score was computed"),
-        Column(
-            "source", "STRING", "what answered", allowed=("model", "canary", "stale_counts", "previous_model", "prior")
-        ),
+        Column("source", "STRING", "what answered", allowed=SOURCES),
         Column("counts_as_of", "TIMESTAMP", "exclusive end of what the counts had seen", nullable=True),
         Column("features", "MAP<STRING,DOUBLE>", "the inputs as used: request fields and counts", default="{}"),
         Column("feature_set_hash", "STRING", "the definitions that turned inputs into features", default="none"),

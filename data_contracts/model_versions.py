@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, get_args
 
+CHAMPION, CHALLENGER, PREVIOUS, CANARY, SHADOW = "champion", "challenger", "previous", "canary", "shadow"
+"""Aliases; every one that begins with SHADOW is a shadow's."""
 VERDICT_FILE = "verdict.json"
 ALIAS_MOVE = "alias_move."
 """Begins the name of a tag that says which alias the version was given, and why; the rest of the name is when."""

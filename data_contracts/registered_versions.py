@@ -8,11 +8,9 @@ from mlflow.entities.model_registry import ModelVersion, RegisteredModel
 from mlflow.exceptions import MlflowException
 
 from data_contracts.mlflow_client import RegistryError, connect, plain_errors
-from data_contracts.model_versions import VERDICT_FILE, RegisteredVersion, Verdict
+from data_contracts.model_versions import CHALLENGER, CHAMPION, VERDICT_FILE, RegisteredVersion, Verdict
 from data_contracts.settings import Settings
 
-CHAMPION, CHALLENGER, PREVIOUS, CANARY, SHADOW = "champion", "challenger", "previous", "canary", "shadow"
-"""Aliases; every one that begins with SHADOW is a shadow's."""
 CANARY_SHARE = "canary_share"
 """Tag of the registered model: which share of users the canary answers."""
 

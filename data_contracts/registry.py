@@ -11,14 +11,18 @@ from mlflow import MlflowClient
 
 from data_contracts.landing_lines import instant_text
 from data_contracts.mlflow_client import RegistryError, connect, plain_errors
-from data_contracts.model_versions import ALIAS_MOVE, RELEASABLE, RegisteredVersion
-from data_contracts.registered_versions import (
+from data_contracts.model_versions import (
+    ALIAS_MOVE,
     CANARY,
-    CANARY_SHARE,
     CHALLENGER,
     CHAMPION,
     PREVIOUS,
+    RELEASABLE,
     SHADOW,
+    RegisteredVersion,
+)
+from data_contracts.registered_versions import (
+    CANARY_SHARE,
     Routing,
     UnknownVersionError,
     aliases,
@@ -117,11 +121,14 @@ def start_canary(settings: Settings, version: str, share: float, approved_by: st
         incumbent = given.get(CHAMPION)
         if incumbent is None or incumbent == version:
             raise NotPromotableError(f"{name} has no other champion that a canary could be beside")
-        if given.get(CANARY) != version:
+        is_new = given.get(CANARY) != version
+        if is_new:
             _approve(client, name, version, incumbent, approved_by)
             _take(client, name, CANARY, f"version {version} is the canary")
         client.set_registered_model_tag(name, CANARY_SHARE, repr(share))
-        _move(client, name, CANARY, version, f"{share:g} of users, {_by_whom(approved_by)}")
+        if is_new:
+            client.set_registered_model_alias(name, CANARY, version)
+        _write_down(client, name, version, CANARY, f"{share:g} of users, {_by_whom(approved_by)}")
         _forget_rollback(client, name, version)
 
 
@@ -134,7 +141,7 @@ def end_canary(settings: Settings, reason: str, version: str | None = None) -> s
         if canary is None or version not in (None, canary):
             return None
         client.set_model_version_tag(name, canary, ROLLED_BACK, _noted(reason))
-        _take(client, name, CANARY, reason)
+        _take(client, name, CANARY, reason, only=canary)
         return canary
 
 
@@ -184,9 +191,10 @@ def _move(client: MlflowClient, name: str, alias: str, version: str, why: str = 
     _write_down(client, name, version, alias, why)
 
 
-def _take(client: MlflowClient, name: str, alias: str, why: str = "") -> None:
-    """Nobody has the alias any more; a tag of the version that had it says why."""
-    if version := aliases_of(client, name).get(alias):
+def _take(client: MlflowClient, name: str, alias: str, why: str = "", only: str | None = None) -> None:
+    """Nobody, or not `only` this version, has the alias any more; a tag of the version that had it says why."""
+    version = aliases_of(client, name).get(alias)
+    if version is not None and only in (None, version):
         client.delete_registered_model_alias(name, alias)
         _write_down(client, name, version, f"no {alias} any more", why)
 

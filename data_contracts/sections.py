@@ -173,22 +173,23 @@ class Gate:
 
 @dataclass(frozen=True)
 class Canary:
-    """When a canary ends by itself: where, of `least_rows` ads that the champion scores too, the mean of its
-    probabilities is outside of these ratios to the champion's, or their population stability index is larger; and
-    where, with `least_clicks` in both, its calibration is outside of these ratios to the champion's, and certainly not
+    """When a canary ends by itself: where, of `least_rows` ads of `least_users` that the champion scores too, the mean
+    of its probabilities is outside of these ratios to the champion's, or their quantile distance is larger; and where,
+    with `least_clicks` in both, its calibration is outside of these ratios to the champion's, and certainly not
     equal, by labels that are `label_age_hours` old."""
 
     least_rows: int
+    least_users: int
     mean_ratio_low: float
     mean_ratio_high: float
-    most_stability_index: float
+    most_quantile_distance: float
     label_age_hours: int
     least_clicks: int
     calibration_change_low: float
     calibration_change_high: float
 
     def __post_init__(self) -> None:
-        for name in ("least_rows", "label_age_hours", "least_clicks", "most_stability_index"):
+        for name in ("least_rows", "least_users", "label_age_hours", "least_clicks", "most_quantile_distance"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} is {getattr(self, name)}, not above 0")
         for name in ("mean_ratio", "calibration_change"):

@@ -18,7 +18,13 @@ from ml.evaluate import challenger_of
 def promote(settings: Settings, as_of: datetime) -> str:
     """Make the challenger trained as of `as_of` the champion if its verdict lets it; gives what happened as text."""
     challenger = challenger_of(settings, as_of)
-    before = registry.champion_version(settings)
+    aliases = registry.aliases(settings)
+    before, canary = aliases.get("champion"), aliases.get("canary")
+    if canary not in (None, challenger.version):
+        return (
+            f"NOT PROMOTED: version {canary} is the canary, and a new champion would end it; once it has ended, "
+            f"`clicklake model promote {challenger.version}` promotes\nversion {before} stays champion"
+        )
     try:
         registry.promote(settings, challenger.version)
     except NotPromotableError as refusal:

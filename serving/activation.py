@@ -12,8 +12,9 @@ from typing import Annotated
 
 import msgspec
 
+from data_contracts.model_versions import CHAMPION
 from data_contracts.settings import Settings
-from serving.models import CHAMPION, ModelWatch
+from serving.models import ModelWatch
 from serving.problems import ProblemError, Response, json_response
 from serving.registry_problems import registry_problems, version_number
 from serving.requests import JSON_ERRORS, refusal

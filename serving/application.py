@@ -72,15 +72,15 @@ class Application:
         )
         self._activator, self._uploads = Activator(settings, self.models), Uploads(settings)
         self.metrics = Metrics()
-        shadowing = Shadowing(settings, self.models, self.log, self.metrics)
-        predictor = Predictor(settings, self.models, self.snapshots, pseudonym_of, self.metrics, shadowing)
+        self.shadowing = Shadowing(settings, self.models, self.log, self.metrics)
+        predictor = Predictor(settings, self.models, self.snapshots, pseudonym_of, self.metrics, self.shadowing)
         every = settings.serving.champion_poll_seconds
         self._watches = (
             Repeated("snapshot-watch", every, self.snapshots.check),
             Repeated("model-watch", every, self.models.check),
             Repeated("metrics", 1.0, self._measure),
             Repeated("key-watch", KEYS_SECONDS, self.access.reload),
-            shadowing,
+            self.shadowing,
         )
         collected = {
             path: collector.collect for path, collector in collectors(settings, self.log, pseudonym_of).items()
@@ -224,9 +224,9 @@ class Application:
                 for watch in self._watches:
                     watch.start()
             else:
-                self.log.stop(STOP_SECONDS)
                 for watch in self._watches:
                     watch.stop(STOP_SECONDS / 10)
+                self.log.stop(STOP_SECONDS)
                 self.snapshots.close()
             await send({"type": f"{message['type']}.complete"})
             if message["type"] == "lifespan.shutdown":

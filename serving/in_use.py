@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import NamedTuple
 
+from data_contracts.model_versions import CANARY, CHAMPION, PREVIOUS
 from serving.loaded_model import LoadedModel
 
-CANARY = "canary"
 NO_SHADOWS: Mapping[str, LoadedModel] = MappingProxyType({})
 
 
@@ -38,7 +38,7 @@ class InUse(NamedTuple):
     def by_alias(self) -> dict[str, LoadedModel]:
         """All that is loaded."""
         canary = None if self.canary is None else self.canary.model
-        named = {"champion": self.champion, "previous": self.previous, CANARY: canary, **self.shadows}
+        named = {CHAMPION: self.champion, PREVIOUS: self.previous, CANARY: canary, **self.shadows}
         return {alias: model for alias, model in named.items() if model is not None}
 
     @property

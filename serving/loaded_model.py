@@ -62,22 +62,28 @@ class LoadedModel:
 
     def probabilities(self, inputs: "Inputs") -> list[float] | None:
         """Probability of each row of `inputs` (rows, input_names), or None (and a failure counted) when any is none."""
-        try:
-            found = [float(probability) for probability in self._model.scored(inputs)]
-        except Exception as error:  # noqa: BLE001 - a model is foreign code; whatever it raises, another rung answers
-            self._count_failure(f"{type(error).__name__} while scoring")
-            return None
-        if len(found) != len(inputs):
-            self._count_failure(f"{len(found)} probabilities for {len(inputs)} rows")
-            return None
-        if not all(0 <= probability <= 1 for probability in found):
-            self._count_failure("a score that is no probability")
+        found = self.tried(inputs)
+        if isinstance(found, str):
+            self.count_failure(found)
             return None
         return found
 
-    def _count_failure(self, what: str) -> None:
+    def tried(self, inputs: "Inputs") -> list[float] | str:
+        """Probability of each row, or what is wrong when any is none."""
+        try:
+            found = [float(probability) for probability in self._model.scored(inputs)]
+        except Exception as error:  # noqa: BLE001 - a model is foreign code; whatever it raises, another rung answers
+            return f"{type(error).__name__} while scoring"
+        if len(found) != len(inputs):
+            return f"{len(found)} probabilities for {len(inputs)} rows"
+        if not all(0 <= probability <= 1 for probability in found):
+            return "a score that is no probability"
+        return found
+
+    def count_failure(self, what: str) -> None:
+        """A request that it should have scored and could not."""
         if what != self.last_failure:
-            LOGGER.error("model version %s failed, the next rung answers: %s", self.version, what)
+            LOGGER.error("model version %s failed: %s", self.version, what)
         self.failures, self.last_failure = self.failures + 1, what
 
     def prove(self) -> None:

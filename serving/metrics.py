@@ -34,6 +34,10 @@ class Metrics:
             "clicklake_shadow_predictions", "Ads that another version has scored, too.", ("model_version",),
             registry=registry,
         )  # fmt: skip
+        self._shadow_failures = Counter(
+            "clicklake_shadow_failures", "Requests that another version could not score, too.", ("model_version",),
+            registry=registry,
+        )  # fmt: skip
         self._left_out = Counter(
             "clicklake_shadow_left_out", "Ads that no other version has scored, for want of time.", registry=registry
         )
@@ -64,6 +68,9 @@ class Metrics:
 
     def shadowed(self, model_version: str, ads: int) -> None:
         self._shadowed.labels(model_version).inc(ads)
+
+    def shadow_failed(self, model_version: str) -> None:
+        self._shadow_failures.labels(model_version).inc()
 
     def left_out(self, ads: int) -> None:
         self._left_out.inc(ads)

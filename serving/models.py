@@ -7,12 +7,14 @@ import gc
 import logging
 import threading
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from data_contracts.model_versions import CANARY, CHAMPION, PREVIOUS, SHADOW
 from data_contracts.settings import Settings
-from serving.in_use import CANARY, Canary, InUse
+from serving.in_use import Canary, InUse
 from serving.loaded_model import LoadedModel, loaded
 from serving.model_copies import DamagedCopyError, ModelCopies
 
@@ -22,7 +24,6 @@ if TYPE_CHECKING:
 
 LOGGER = logging.getLogger(__name__)
 LONGEST_PAUSE_SECONDS = 60.0
-CHAMPION, PREVIOUS, SHADOW = "champion", "previous", "shadow"
 NOT_ASKED = "not asked yet"
 
 
@@ -46,6 +47,7 @@ class ModelWatch:
         self._refusals: dict[str, Refused] = {}
         self._wanted: str | None = None
         self._ended: tuple[str, str] | None = None
+        self._beside: dict[str, str] = {}
         self._swapping = threading.Lock()
         self.in_use = InUse()
         self.problem = "not looked for yet"
@@ -69,11 +71,11 @@ class ModelWatch:
         from data_contracts.registry import RegistryError, Routing, end_canary, routing
 
         try:
-            named = routing(self._settings)
-            if self._ended is not None and named.aliases.get(CANARY) == self._ended[0]:
-                end_canary(self._settings, self._ended[1], self._ended[0])
-            elif self._ended is not None:
-                self._ended = None
+            named, ended = routing(self._settings), self._ended
+            if ended is not None and named.aliases.get(CANARY) == ended[0]:
+                end_canary(self._settings, ended[1], ended[0])
+            elif ended is not None:
+                self._forget(ended)
         except RegistryError as error:
             if self.in_use.champion is None:
                 self._follow(Routing(self._copies.aliases()), is_registry_known=False)
@@ -83,14 +85,26 @@ class ModelWatch:
         self._report_registry("")
 
     def end_canary(self, version: str, reason: str) -> None:
-        """All traffic to the champion at once, here; the next check tells the registry, and by it the other workers.
-        From any thread."""
+        """All traffic to the champion at once, here, if `version` is the canary; the next check tells the registry, and
+        by it the other workers. From any thread."""
         with self._swapping:
-            if self._ended is not None and self._ended[0] == version:
+            canary = self.in_use.canary
+            if canary is None or canary.model.version != version:
                 return
             self._ended = version, reason
             self.in_use = self.in_use._replace(canary=None)
         LOGGER.error("model version %s is the canary no more: %s", version, reason)
+
+    @property
+    def refused_beside(self) -> dict[str, Refused]:
+        """The canary and shadows that are not loaded since they cannot be used, by alias."""
+        return {alias: self._refusals[version] for alias, version in self._beside.items() if version in self._refusals}
+
+    def _forget(self, ended: tuple[str, str]) -> None:
+        """The registry knows that this canary has ended."""
+        with self._swapping:
+            if self._ended is ended:
+                self._ended = None
 
     def problem_of(self, registered: "RegisteredVersion") -> str:
         """Why a version could not be used; empty for one that loads and scores. It takes nothing over."""
@@ -118,16 +132,27 @@ class ModelWatch:
             LOGGER.info("model version %s answers", champion.version)
         before = aliases.get(PREVIOUS)
         previous = self._version(before, is_registry_known) if before else None
-        others = {
-            alias: model
-            for alias, version in aliases.items()
-            if is_registry_known and (alias == CANARY or alias.startswith(SHADOW)) and version != self._wanted
-            if (model := self._version(version, is_registry_known)) is not None
-        }
+        others = self._others(aliases) if is_registry_known else {}
         self._swap(InUse(champion, previous, None, others), named.canary_share)
         if is_registry_known and champion is not None:
             served = {alias: version for alias, version in aliases.items() if alias in (CHAMPION, PREVIOUS, *others)}
             self._copies.remember(served)
+
+    def _others(self, aliases: Mapping[str, str]) -> dict[str, LoadedModel]:
+        """The canary and the shadows, by alias. A canary that cannot be used, at a second try either, ends."""
+        ended = None if self._ended is None else self._ended[0]
+        self._beside = {
+            alias: version
+            for alias, version in aliases.items()
+            if alias.startswith(SHADOW) or (alias == CANARY and version != ended)
+            if version != aliases[CHAMPION]
+        }
+        found = {alias: self._version(version, is_registry_known=True) for alias, version in self._beside.items()}
+        refused = self.refused_beside.get(CANARY)
+        if refused is not None and refused.attempts > 1:
+            with self._swapping:
+                self._ended = refused.version, f"it cannot be used: {refused.reason}"
+        return {alias: model for alias, model in found.items() if model is not None}
 
     def _swap(self, found: InUse, canary_share: float) -> None:
         """Take what is `found` in use; the canary, which it holds as a shadow, unless it has ended meanwhile."""

@@ -7,44 +7,51 @@ from numpy.typing import NDArray
 
 from data_contracts.sections import Canary
 
-BINS = 10
-SMOOTHING = 0.5
-"""Rows that are added to each bin: an empty one would make the index infinite."""
+ROWS_OF_A_REQUEST = 10
+"""As many ads of a slate count at most: those of one user are alike."""
+LEAST_PROBABILITY = 1e-9
+LEAST_SPREAD = 0.5
+"""In log-odds: of scores that are hardly spread no small difference is a large one."""
 
 
 class ScoreShift:
-    """Gathers pairs of scores until there are `least_rows`, judges these, and begins anew. For one thread."""
+    """Gathers pairs of scores until there are `least_rows` of `least_users`, judges these, and begins anew. For one
+    thread."""
 
     def __init__(self, limits: Canary) -> None:
         self._limits = limits
+        self._begin()
+
+    def _begin(self) -> None:
         self._canary: list[float] = []
         self._champion: list[float] = []
+        self._users: set[str] = set()
 
-    def add(self, canary: Sequence[float], champion: Sequence[float]) -> str:
-        """Why the canary must go, by what came together with these; empty where it may stay, or not enough has."""
-        self._canary += canary
-        self._champion += champion
-        if len(self._canary) < self._limits.least_rows:
+    def add(self, user: str, canary: Sequence[float], champion: Sequence[float]) -> str:
+        """Both scores of the ads of one request. Why the canary must go, by what came together with these; empty where
+        it may stay, or not enough has."""
+        self._canary += canary[:ROWS_OF_A_REQUEST]
+        self._champion += champion[:ROWS_OF_A_REQUEST]
+        self._users.add(user)
+        if len(self._canary) < self._limits.least_rows or len(self._users) < self._limits.least_users:
             return ""
         found, reference = np.array(self._canary), np.array(self._champion)
-        self._canary, self._champion = [], []
-        ratio = float(found.sum() / max(reference.sum(), 1e-12))
+        self._begin()
+        ratio = float(found.sum() / max(reference.sum(), LEAST_PROBABILITY))
         if not self._limits.mean_ratio_low <= ratio <= self._limits.mean_ratio_high:
             return f"its scores are {ratio:.2f} times the champion's of the same {len(found):,} ads"
-        index = stability_index(found, reference)
-        if index > self._limits.most_stability_index:
-            return f"its scores of {len(found):,} ads are spread unlike the champion's: stability index {index:.2f}"
+        distance = quantile_distance(found, reference)
+        if distance > self._limits.most_quantile_distance:
+            return f"its scores of {len(found):,} ads are spread unlike the champion's, by {distance:.2f} deviations"
         return ""
 
 
-def stability_index(found: NDArray[np.float64], reference: NDArray[np.float64]) -> float:
-    """Population stability index (Siddiqi 2006, "Credit Risk Scorecards", chapter 9): sum over the deciles of
-    `reference` of (p - q) ln(p / q), p and q the shares of each in them; 0 is alike, 0.25 and more another
-    population. Both (rows,)."""
-    edges = np.unique(np.quantile(reference, np.arange(1, BINS) / BINS))
-    shares = []
-    for scores in (found, reference):
-        counts = np.bincount(np.searchsorted(edges, scores, side="right"), minlength=len(edges) + 1) + SMOOTHING
-        shares.append(counts / counts.sum())
-    here, there = shares
-    return float(((here - there) * np.log(here / there)).sum())
+def quantile_distance(found: NDArray[np.float64], reference: NDArray[np.float64]) -> float:
+    """Mean distance of the quantiles of two samples of log-odds (Wasserstein's, Vallender 1974), in standard deviations
+    of `reference`: 0 is alike, some 0.8 a constant at its mean. Both probabilities (rows,)."""
+    own, other = (np.sort(np.log(told / (1 - told))) for told in map(_told, (found, reference)))
+    return float(np.abs(own - other).mean() / max(other.std(), LEAST_SPREAD))
+
+
+def _told(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.clip(probabilities, LEAST_PROBABILITY, 1 - LEAST_PROBABILITY)

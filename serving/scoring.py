@@ -14,10 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data_contracts.keys import COLUMNS, CONTEXT, USER, key_values, number
+from data_contracts.model_versions import CANARY
 from data_contracts.prior import prior_ctr, smoothed_ctr
 from data_contracts.settings import Settings
 from serving.counts import Snapshot, SnapshotWatch
-from serving.in_use import CANARY, InUse
+from serving.in_use import InUse
 from serving.loaded_model import LoadedModel, Places
 from serving.lookup import AD_ID, POSITION, Ad, Attributes, Counts, LookUp
 from serving.models import ModelWatch

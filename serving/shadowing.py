@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Sequence
 from datetime import datetime
 from itertools import islice
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 import numpy as np
@@ -16,10 +16,10 @@ import numpy as np
 from data_contracts.group_commit import QueueFullError
 from data_contracts.landed_tables import SHADOW_PREDICTIONS
 from data_contracts.landing import EncodedRows, instant_text
+from data_contracts.model_versions import CANARY
 from data_contracts.settings import Settings
 from serving.background import Repeated
 from serving.event_log import EventLog
-from serving.in_use import CANARY
 from serving.loaded_model import LoadedModel
 from serving.metrics import Metrics
 from serving.models import ModelWatch
@@ -27,6 +27,9 @@ from serving.predictions import Answer
 from serving.requests import PredictRequest
 from serving.score_shift import ScoreShift
 from serving.scoring import Scores, inputs_of
+
+if TYPE_CHECKING:
+    from serving.kernel_model import Inputs
 
 MOST_WAITING_ROWS = 20_000
 ROWS_AT_ONCE = 2_000
@@ -105,34 +108,56 @@ class Shadowing:
         return taken
 
     def _score(self, model: LoadedModel, taken: Sequence[Answered]) -> None:
-        """By one version, all in one call."""
-        known, inputs = [], []
-        for each in taken:
-            counted = each.scores.counted
-            places = None if counted is None else model.places(counted.names)
-            if counted is not None and places is not None:
-                known.append(each)
-                inputs.append(np.concatenate(inputs_of(model, places, each.request, counted, each.at), axis=1))
-        probabilities = model.probabilities(np.concatenate(inputs)) if inputs else None
-        if probabilities is None:
+        """By one version, all in one call; where that fails, request by request."""
+        if self._log.is_half_full:
+            self._metrics.left_out(sum(len(each.scores.probabilities) for each in taken))
             return
-        self._metrics.shadowed(model.version, len(probabilities))
-        scores = iter(probabilities)
-        pairs = [(each, list(islice(scores, len(each.scores.probabilities)))) for each in known]
+        asked = [(each, inputs) for each in taken if (inputs := _inputs(model, each)) is not None]
+        if not asked:
+            return
+        together = model.tried(np.concatenate([inputs for _, inputs in asked]))
+        if isinstance(together, str):
+            told = [(each, model.tried(inputs)) for each, inputs in asked]
+        else:
+            scores = iter(together)
+            told = [(each, list(islice(scores, len(inputs)))) for each, inputs in asked]
+        self._keep(model, [(each, own) for each, own in told if not isinstance(own, str)])
+        for problem in [own for _, own in told if isinstance(own, str)]:
+            self._failed(model, problem)
+
+    def _keep(self, model: LoadedModel, scored: Sequence[tuple[Answered, list[float]]]) -> None:
+        rows = sum(len(own) for _, own in scored)
         try:
-            self._log.append([_record(model, each, own) for each, own in pairs])
+            self._log.append([_record(model, each, own) for each, own in scored])
         except QueueFullError:
-            self._metrics.left_out(len(probabilities))
-        for each, own in pairs:
+            self._metrics.left_out(rows)
+            return
+        self._metrics.shadowed(model.version, rows)
+        for each, own in scored:
             if each.scores.source == CANARY:
                 self._compare(each.scores, model.version, own)
 
-    def _compare(self, scores: Scores, champion: str, own: Sequence[float]) -> None:
+    def _failed(self, model: LoadedModel, problem: str) -> None:
+        """What a shadow cannot score is told as its failure; the champion's are those of requests that it answers."""
+        self._metrics.shadow_failed(model.version)
+        if model is not self._models.current:
+            model.count_failure(problem)
+
+    def _compare(self, scores: Scores, champion: str, own: list[float]) -> None:
         key = scores.model_version, champion
         if key not in self._shifts:
             self._shifts = {key: ScoreShift(self._limits)}
-        if problem := self._shifts[key].add(scores.probabilities, own):
+        if problem := self._shifts[key].add(scores.user, scores.probabilities, own):
             self._models.end_canary(scores.model_version, problem)
+
+
+def _inputs(model: LoadedModel, each: Answered) -> "Inputs | None":
+    """The model's inputs (ads, input_names); None where the snapshot lacks one of its counts."""
+    counted = each.scores.counted
+    places = None if counted is None else model.places(counted.names)
+    if counted is None or places is None:
+        return None
+    return np.concatenate(inputs_of(model, places, each.request, counted, each.at), axis=1)
 
 
 def _record(model: LoadedModel, each: Answered, own: Sequence[float]) -> EncodedRows:

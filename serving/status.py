@@ -4,14 +4,13 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Literal, TypedDict
 
-from data_contracts.model_versions import Outcome
+from data_contracts.model_versions import CANARY, CHAMPION, PREVIOUS, Outcome
 from data_contracts.settings import Settings
 from serving.access import Access
 from serving.counts import Snapshot, SnapshotStatus, SnapshotWatch
 from serving.event_log import EventLog
-from serving.in_use import CANARY, InUse
 from serving.loaded_model import LoadedModel
-from serving.models import CHAMPION, PREVIOUS, ModelWatch
+from serving.models import ModelWatch
 from serving.problems import ProblemError
 
 
@@ -133,13 +132,18 @@ def _model(models: ModelWatch, snapshots: SnapshotWatch) -> ModelHealth:
         "refused": {"version": refused.version, "reason": refused.reason} if refused else None,
         "failures": champion.failures if champion else 0,
         "last_failure": (champion.last_failure or None) if champion else None,
-        "others": _others(models.in_use, snapshots.current),
+        "others": _others(models, snapshots.current),
     }
 
 
-def _others(in_use: InUse, snapshot: Snapshot | None) -> list[OtherHealth]:
+def _others(models: ModelWatch, snapshot: Snapshot | None) -> list[OtherHealth]:
+    in_use = models.in_use
     beside = {alias: model for alias, model in in_use.by_alias.items() if alias not in (CHAMPION, PREVIOUS)}
-    return [
+    refused: list[OtherHealth] = [
+        {"alias": alias, "version": each.version, "share": None, "failures": 0, "problem": each.reason}
+        for alias, each in models.refused_beside.items()
+    ]
+    return refused + [
         {
             "alias": alias,
             "version": model.version,

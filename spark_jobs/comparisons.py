@@ -9,7 +9,7 @@ from typing import Any
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from data_contracts.labels import ATTRIBUTION_WINDOW
+from spark_jobs.label_clicks import clicked
 
 LEAST_PROBABILITY = 1e-15
 SHADOW_DAYS = 30
@@ -128,7 +128,10 @@ def canary_comparison(
     )
     if found is None or not found["predictions"]:
         return None
-    old = impressions.where(F.col("timestamp") <= F.lit(as_of - label_age)).where(F.col("received_at") < F.lit(as_of))
+    first = F.lit((since - timedelta(days=1)).date())  # a client's clock may be behind
+    old = impressions.where((F.col("date") >= first) & (F.col("timestamp") <= F.lit(as_of - label_age)))
+    old = old.where(F.col("received_at") < F.lit(as_of))
+    clicks = clicks.where(F.col("date") >= first)
     shown = both.join(old.select("impression_id", "user_id", "timestamp"), on="impression_id", how="inner")
     rows = _clicked(shown, clicks, label_age).groupBy("is_canary", "user_id").agg(*_sums("", "probability"))
     sums = {row["is_canary"]: row for row in rows.groupBy("is_canary").agg(*_over_users()).collect()}
@@ -139,15 +142,8 @@ def canary_comparison(
 
 def _clicked(shown: DataFrame, clicks: DataFrame, label_age: timedelta) -> DataFrame:
     """`shown` with `clicked`, 0 or 1, as it was known when each impression was `label_age` old."""
-    seconds = min(int(label_age.total_seconds()), ATTRIBUTION_WINDOW)
-    times = clicks.where("clicked").select(
-        "impression_id", F.col("timestamp").alias("click_time"), F.col("received_at").alias("click_known_at")
-    )
-    in_time = F.expr(
-        f"click_time >= timestamp AND click_time < timestamp + INTERVAL {seconds} SECONDS "
-        f"AND click_known_at < timestamp + INTERVAL {seconds} SECONDS"
-    )
-    ids = shown.join(times, on="impression_id").where(in_time).select("impression_id").distinct()
+    known_within = F.expr(f"timestamp + INTERVAL {int(label_age.total_seconds())} SECONDS")
+    ids = clicked(shown, clicks, known_within).select("impression_id")
     marked = shown.join(ids.withColumn("clicked", F.lit(1)), on="impression_id", how="left")
     return marked.fillna(0, subset=["clicked"])
 

@@ -11,9 +11,10 @@ def matures_at() -> Column:
     return F.expr(f"timestamp + INTERVAL {ATTRIBUTION_WINDOW + LATE_CLICK_ALLOWANCE} SECONDS")
 
 
-def clicked(impressions: DataFrame, clicks: DataFrame) -> DataFrame:
+def clicked(impressions: DataFrame, clicks: DataFrame, known_before: Column | None = None) -> DataFrame:
     """The `impressions` that were clicked within the attribution window, with `clicked_at`: when the first such click
-    became known, which was before the label matured."""
+    became known, which was before the label matured, or before an instant of the impression that is given."""
+    known_before = matures_at() if known_before is None else known_before
     known = clicks.where("clicked").select(
         F.col("impression_id"), F.col("timestamp").alias("click_time"), F.col("received_at").alias("click_known_at")
     )
@@ -21,7 +22,7 @@ def clicked(impressions: DataFrame, clicks: DataFrame) -> DataFrame:
     is_in_time = (
         (F.col("click_time") >= F.col("timestamp"))
         & (F.col("click_time") < F.expr(f"timestamp + INTERVAL {ATTRIBUTION_WINDOW} SECONDS"))
-        & (F.col("click_known_at") < matures_at())
+        & (F.col("click_known_at") < known_before)
     )
     first = shown.join(known, on="impression_id", how="inner").where(is_in_time).groupBy("impression_id")
     return impressions.join(first.agg(F.min("click_known_at").alias("clicked_at")), on="impression_id", how="inner")

@@ -29,6 +29,8 @@ def test_a_canary_answers_a_share_on_what_would_promote_it(
     assert list(registry.version(settings, judged).alias_moves.values()) == ["canary: 0.1 of users, by its verdict"]
     registry.start_canary(settings, judged, 0.2)
     assert registry.routing(settings).canary_share == 0.2
+    moves = list(registry.version(settings, judged).alias_moves.values())
+    assert moves == [f"canary: {share} of users, by its verdict" for share in ("0.1", "0.2")]
     with pytest.raises(NotPromotableError, match="has no verdict"):
         registry.start_canary(settings, add_version(), 0.1)
 

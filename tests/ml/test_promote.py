@@ -29,6 +29,22 @@ def test_a_challenger_that_passed_becomes_champion_and_the_one_before_is_kept(
     assert "PROMOTED: version 2 of ad_ctr is now the champion; version 1 is kept as previous" in capsys.readouterr().out
 
 
+def test_a_challenger_waits_for_the_canary_and_a_canary_for_nobody(
+    add_version: Callable[..., str], store: MlflowClient, capsys: pytest.CaptureFixture[str]
+) -> None:
+    add_version("uncalibrated", market.FIRST_AS_OF, "champion")
+    add_version("good", market.SECOND_AS_OF, "challenger")
+    assert evaluate.main(["--as-of", SECOND]) == 0
+    store.set_registered_model_alias("ad_ctr", "canary", add_version("good", market.FIRST_AS_OF, "other"))
+    assert promote.main(["--as-of", SECOND]) == 0
+    assert aliases(store)["champion"] == "1"
+    assert "NOT PROMOTED: version 3 is the canary, and a new champion would end it" in capsys.readouterr().out
+    store.set_registered_model_alias("ad_ctr", "canary", "2")
+    assert promote.main(["--as-of", SECOND]) == 0
+    assert {"champion": "2", "previous": "1"}.items() <= aliases(store).items()
+    assert "canary" not in aliases(store)
+
+
 def test_a_second_promotion_changes_nothing(
     add_version: Callable[..., str], store: MlflowClient, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from data_contracts.settings import Settings
 from serving.in_use import Canary
+from serving.score_shift import ROWS_OF_A_REQUEST
 from tests.serving.conftest import Served, wait_for
 from tests.serving.landed import landed_tables
 from tests.serving.test_models import recomputed
@@ -63,18 +64,24 @@ def test_a_shadow_scores_what_the_champion_answers_and_is_kept_beside_it(served:
     wait_for(lambda: not served.application.models.in_use.shadows)
 
 
-@pytest.mark.parametrize(("version", "is_loaded"), [(3, False), (4, False), (5, True)])
-def test_a_broken_shadow_harms_nobody(served: Served, registry: Any, version: int, is_loaded: bool) -> None:
+@pytest.mark.parametrize(
+    ("version", "is_loaded", "reason"),
+    [(3, False, "the trees are rotten"), (4, False, "no probability"), (5, True, "ZeroDivisionError while scoring")],
+)
+def test_a_broken_shadow_harms_nobody(
+    served: Served, registry: Any, version: int, is_loaded: bool, reason: str
+) -> None:
     registry.promote(version, "shadow")
     registry.promote(2, "shadow_sound")
     wait_for(lambda: len(served.application.models.in_use.shadows) == 1 + is_loaded)
     in_slot_13 = {"user_id": "u", "ad_id": "hats", "features": {"position": 13}}
     assert served.predict(in_slot_13)["model_version"] == "1"
     wait_for(lambda: [row["model_version"] for row in shadow_rows(served)] == ["2"])
-    if is_loaded:
-        others = {each["alias"]: each for each in served.health()["model"]["others"]}
-        assert others["shadow"]["problem"] == "ZeroDivisionError while scoring"
+    others = {each["alias"]: each for each in served.health()["model"]["others"]}
+    assert others["shadow"]["version"] == str(version)
+    assert reason in others["shadow"]["problem"]
     assert served.health()["model"]["problem"] is None
+    assert served.health()["model"]["failures"] == 0
 
 
 def test_a_canary_answers_its_users_and_the_champion_all_others(canary: Served, registry: Any) -> None:
@@ -119,13 +126,13 @@ def test_the_champion_itself_is_no_canary(served: Served, registry: Any) -> None
 
 def test_a_canary_with_shifted_scores_ends_once_enough_of_them_are_known(canary: Served, registry: Any) -> None:
     least = canary.settings.canary.least_rows
-    slate = [{"ad_id": "shoes", "features": {"position": 1 + number % 5}} for number in range(20)]
-    asked = iter(users(canary, True, least // 20))
-    for user in list(asked)[:-1]:
+    slate = [{"ad_id": "shoes", "features": {"position": 1 + number % 5}} for number in range(ROWS_OF_A_REQUEST)]
+    *asked, last = users(canary, True, least // len(slate))
+    for user in asked:
         assert canary.predict({"user_id": user, "ads": slate})["source"] == "canary"
-    wait_for(lambda: len(shadow_rows(canary)) == least // 20 - 1)
+    wait_for(lambda: len(shadow_rows(canary)) == len(asked))
     assert canary.application.models.in_use.canary is not None
-    canary.predict({"user_id": users(canary, True)[0], "ads": slate})
+    canary.predict({"user_id": last, "ads": slate})
     wait_for(lambda: canary.application.models.in_use.canary is None)
     wait_for(lambda: "canary" not in registry.aliases())
     assert "times the champion's of the same 1,000 ads" in registry.tags(2)["rolled_back"]
@@ -164,3 +171,53 @@ def test_a_canary_that_asks_for_counts_nobody_has_answers_nobody(settings: Setti
     (told,) = canary.health()["model"]["others"]
     assert told["problem"] == "the snapshot lacks ad_saves_7d"
     assert json.dumps(told)
+
+
+@pytest.mark.parametrize(("version", "reason"), [(3, "the trees are rotten"), (4, "a score that is no probability")])
+def test_a_canary_that_cannot_be_used_ends_and_says_why(
+    served: Served, registry: Any, version: int, reason: str
+) -> None:
+    registry.share(0.5)
+    registry.promote(version, "canary")
+    told = wait_for(lambda: served.health()["model"]["others"])
+    assert (told[0]["alias"], told[0]["version"]) == ("canary", str(version))
+    assert reason in told[0]["problem"]
+    wait_for(lambda: "canary" not in registry.aliases())
+    assert reason in registry.tags(version)["rolled_back"]
+    wait_for(lambda: not served.health()["model"]["others"])
+    assert served.predict(SLATE)["model_version"] == "1"
+
+
+def test_an_ending_of_another_version_leaves_the_canary(canary: Served) -> None:
+    canary.application.models.end_canary("5", "a late word of the one before")
+    found = canary.application.models.in_use.canary
+    assert found is not None
+    assert found.model.version == "2"
+
+
+def test_what_a_shadow_cannot_score_costs_no_other_request_its_row(served: Served, registry: Any) -> None:
+    registry.promote(5, "shadow")
+    wait_for(lambda: served.application.models.in_use.shadows)
+    shadowing = served.application.shadowing
+    taken: list[Any] = []
+    shadowing.offer = taken.append  # type: ignore[method-assign]
+    for position in (1, 13, 2):
+        served.predict({"user_id": "u", "ad_id": "shoes", "features": {"position": position}})
+    (model,) = served.application.models.in_use.shadows.values()
+    shadowing._score(model, taken)
+    rows = wait_for(lambda: shadow_rows(served))
+    assert [row["request_id"] for row in rows] == [taken[0].given.request_id, taken[2].given.request_id]
+    text = served.client.get("/metrics").text
+    assert 'clicklake_shadow_failures_total{model_version="5"} 1.0' in text
+    assert 'clicklake_shadow_predictions_total{model_version="5"} 2.0' in text
+
+
+def test_shadows_leave_the_log_to_requests_where_it_is_half_full(
+    served: Served, registry: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry.promote(2, "shadow")
+    wait_for(lambda: served.application.models.in_use.shadows)
+    monkeypatch.setattr(type(served.application.log), "is_half_full", property(lambda self: True))
+    assert served.predict(SLATE)["source"] == "model"
+    assert "clicklake_shadow_left_out_total 2.0" in served.client.get("/metrics").text
+    assert shadow_rows(served) == []

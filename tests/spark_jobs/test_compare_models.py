@@ -5,12 +5,15 @@ import json
 from dataclasses import replace
 from datetime import timedelta
 
+import numpy as np
 import pytest
 
 from data_contracts import registry
 from data_contracts.lake import open_lake
 from data_contracts.landing import Event, instant_text
 from spark_jobs.compare_models import calibration_problem, main
+from spark_jobs.comparisons import Arm
+from spark_jobs.comparisons import compared as compared_arms
 from spark_jobs.label_impressions import main as label
 from spark_jobs.refine_events import refine_batch
 from tests.conftest import free_port
@@ -103,15 +106,18 @@ def canary(lake, landed, store, add_version):
 
 
 def test_a_canary_that_promises_too_much_ends_and_says_why(canary):
-    lake = canary(0.7)
-    assert "no impression" not in compared(lake, NOON + HOUR / 2)[0]
+    lake = canary(0.9)
+    assert "by 0 and 0 clicks" in compared(lake, NOON + HOUR / 2)[0]
     assert registry.aliases(lake.settings)["canary"] == "3"  # no label is an hour old yet
     said, rows = compared(lake, NOON + 2 * HOUR)
-    assert "version 3 is the canary no more: its calibration ratio is 1.40 times the champion's" in said
+    assert "version 3 is the canary no more: its calibration ratio is 1.80 times the champion's" in said
     assert "canary" not in registry.aliases(lake.settings)
-    assert "1.40 times the champion's" in registry.version(lake.settings, "3").tags["rolled_back"]
+    assert "1.80 times the champion's" in registry.version(lake.settings, "3").tags["rolled_back"]
     assert (rows[-1]["kind"], rows[-1]["clicks"], rows[-1]["served_clicks"]) == ("canary", 60, 60)
     assert rows[-1]["calibration_change_low"] > 1
+    said, again = compared(lake, NOON + 2 * HOUR)
+    assert said == "model_comparisons: 0 of shadows"
+    assert again == rows  # what it ended by is still there
 
 
 def test_a_canary_that_is_as_right_as_the_champion_stays(canary):
@@ -155,11 +161,11 @@ def test_while_mlflow_is_away_shadows_are_compared_all_the_same(lake, landed, mo
 @pytest.mark.parametrize(
     ("change", "low", "high", "clicks", "ends"),
     [
-        (1.2, 1.05, 1.4, 100, True),
-        (0.8, 0.7, 0.95, 100, True),
-        (1.2, 0.95, 1.5, 100, False),  # by chance, it may be
-        (1.08, 1.02, 1.14, 100, False),  # little
-        (1.2, 1.05, 1.4, 99, False),
+        (1.2, 1.1, 1.31, 100, True),
+        (0.8, 0.72, 0.89, 100, True),
+        (1.2, 1.05, 1.37, 100, False),  # by chance, as one of many looks finds it
+        (1.08, 1.05, 1.11, 100, False),  # little
+        (1.2, 1.1, 1.31, 99, False),
         (None, None, None, 100, False),
     ],
 )
@@ -172,3 +178,26 @@ def test_calibration_ends_a_canary_where_it_is_off_for_certain(settings, change,
         "served_clicks": 1000,
     }
     assert bool(calibration_problem(found, settings.canary)) is ends
+
+
+@pytest.mark.parametrize(("factor", "least", "most"), [(1.0, 0, 0.03), (1.3, 0.9, 1)])
+def test_looks_of_a_week_seldom_end_a_canary_that_is_right_and_nearly_always_one_that_is_off(
+    settings, factor, least, most
+):
+    random, ended, weeks = np.random.default_rng(7), 0, 200
+    for _ in range(weeks):
+        own, other = (np.cumsum(random.poisson(rate, 168)) for rate in (20, 380))
+        ended += any(
+            calibration_problem(looked(factor * 20 * hour, 380 * hour, *clicks), settings.canary)
+            for hour, clicks in enumerate(zip(own.tolist(), other.tolist(), strict=True), 1)
+        )
+    assert least <= ended / weeks <= most
+
+
+def looked(expected, served_expected, clicks, served_clicks):
+    """What is found where clicks are independent."""
+    arms = (
+        Arm(1, clicks, expected, 0.0, 1 / max(clicks, 1)),
+        Arm(1, served_clicks, served_expected, 0.0, 1 / served_clicks),
+    )
+    return compared_arms("canary", NOON, {"since": 0}, *arms)

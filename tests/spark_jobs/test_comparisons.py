@@ -21,8 +21,8 @@ PREDICTED = (
     "impression_id STRING, source STRING, model_version STRING, probability DOUBLE, predicted_at TIMESTAMP, "
     "received_at TIMESTAMP"
 )
-SHOWN = "impression_id STRING, user_id STRING, timestamp TIMESTAMP, received_at TIMESTAMP"
-CLICKED = "impression_id STRING, clicked BOOLEAN, timestamp TIMESTAMP, received_at TIMESTAMP"
+SHOWN = "impression_id STRING, user_id STRING, timestamp TIMESTAMP, received_at TIMESTAMP, date DATE"
+CLICKED = "impression_id STRING, clicked BOOLEAN, timestamp TIMESTAMP, received_at TIMESTAMP, date DATE"
 VERSIONS = ("2", "1")
 
 
@@ -69,10 +69,10 @@ def arms():
             shown, name = START + number * HOUR, f"{user}-{number}"
             source, version = ("canary", "2") if is_canary else ("model", "1")
             predictions.append((name, source, version, float(random.uniform(0.1, 0.5)), shown, shown))
-            impressions.append((name, f"user-{user}", shown, shown))
+            impressions.append((name, f"user-{user}", shown, shown, shown.date()))
             if random.random() < 0.4:
                 delay = timedelta(minutes=float(random.choice([1, 30, 59, 60, 200])))
-                clicks.append((name, True, shown + timedelta(seconds=1), shown + delay))
+                clicks.append((name, True, shown + timedelta(seconds=1), shown + delay, shown.date()))
     return predictions, impressions, clicks
 
 
@@ -85,7 +85,7 @@ def brute_forced(arms, is_canary, as_of, since=START):
     """users, labels, probabilities of one arm at a label age of an hour."""
     predictions, impressions, clicks = arms
     users = {name: user for name, user, *_ in impressions}
-    known_after = {name: known for name, _, _, known in clicks}
+    known_after = {name: known for name, _, _, known, _ in clicks}
     rows = []
     for name, source, _, probability, shown, _ in predictions:
         if (source == "canary") is is_canary and since <= shown <= as_of - HOUR and source in ("canary", "model"):
@@ -125,7 +125,7 @@ def test_only_the_canarys_own_time_and_the_champion_of_now_count(spark, arms):
     predictions, impressions, clicks = arms
     more = [("50-0", "stale_counts", "1", 0.9, START, START), ("51-0", "model", "0", 0.9, START, START)]
     more += [("52-0", "canary", "3", 0.9, START, START), ("53-0", "previous_model", "2", 0.9, START, START)]
-    shown = [(name, "user-99", START, START) for name, *_ in more]
+    shown = [(name, "user-99", START, START, START.date()) for name, *_ in more]
     with_more = predictions + more, impressions + shown, clicks
     as_of = START + 8 * HOUR
     assert canary(spark, with_more, as_of) == canary(spark, arms, as_of)
@@ -136,7 +136,7 @@ def test_only_the_canarys_own_time_and_the_champion_of_now_count(spark, arms):
 
 def test_without_clicks_nothing_is_said_of_calibration(spark, arms):
     predictions, impressions, _ = arms
-    found = canary(spark, (predictions, impressions, [("none", True, START, START)]), START + 8 * HOUR)
+    found = canary(spark, (predictions, impressions, [("none", True, START, START, START.date())]), START + 8 * HOUR)
     assert (found["impressions"], found["clicks"], found["calibration_ratio"]) == (120, 0, None)
     assert found["calibration_change"] is found["calibration_change_low"] is None
 
