@@ -101,8 +101,7 @@ async def open_loop(
     drawn, began = random.Random(rate), time.perf_counter()
     due = began
     while (due := due + drawn.expovariate(rate)) < began + seconds:
-        if (ahead := due - time.perf_counter()) > 0:
-            await asyncio.sleep(ahead)
+        await asyncio.sleep(max(0.0, due - time.perf_counter()))  # late or not, the answers must be read
         if free:
             free.popleft().ask(next(requests), due)
         else:
