@@ -55,9 +55,10 @@ def rollback(
 @app.command()
 def canary(
     version: Annotated[str, typer.Argument(metavar="[VERSION]", help="The version; none with --end.")] = "",
-    share: Annotated[float, typer.Option("--share", help="Of users, above 0 and at most 0.5.")] = 0.05,
+    share: Annotated[float, typer.Option("--share", help="Of users, above 0 and at most 0.5; 0.05 are 5 %.")] = 0.05,
     approved_by: Annotated[
-        str, typer.Option("--approved-by", help="Who answers for a verdict that waits for a person.")
+        str,
+        typer.Option("--approved-by", help="Who answers for a verdict that waits for a person, or after a rollback."),
     ] = "",
     end: Annotated[str, typer.Option("--end", metavar="REASON", help="End the canary, and say why.")] = "",
 ) -> None:

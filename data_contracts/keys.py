@@ -39,6 +39,7 @@ DEFAULTS = {
 
 UNSTATED = DEFAULTS[CONSENT]
 """The consent of who says nothing."""
+CONSENTS = next(column.allowed for column in AD_IMPRESSIONS.columns if column.name == CONSENT)
 
 
 def check_key(key: str) -> None:

@@ -87,13 +87,7 @@ def version(settings: Settings, number: str) -> RegisteredVersion:
     """One version by its number. Raises UnknownVersionError when there is none."""
     with plain_errors():
         client = connect(settings)
-        try:
-            found = client.get_model_version(settings.model_name, number)
-        except MlflowException as error:
-            if error.error_code == "RESOURCE_DOES_NOT_EXIST":
-                raise UnknownVersionError(f"{settings.model_name} has no version {number}") from None
-            raise
-        return registered(client, found)
+        return registered(client, known_version(client, settings.model_name, number))
 
 
 def _under_alias(settings: Settings, alias: str) -> RegisteredVersion | None:
@@ -126,6 +120,16 @@ def aliases_of(client: MlflowClient, name: str) -> dict[str, str]:
     """The version under each alias of the model `name`; none where there is no such model yet."""
     found = registered_model(client, name)
     return {} if found is None else _named(found)
+
+
+def known_version(client: MlflowClient, name: str, number: str) -> ModelVersion:
+    """One version by its number. Raises UnknownVersionError when there is none."""
+    try:
+        return client.get_model_version(name, number)
+    except MlflowException as error:
+        if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+            raise UnknownVersionError(f"{name} has no version {number}") from None
+        raise
 
 
 def registered_model(client: MlflowClient, name: str) -> RegisteredModel | None:

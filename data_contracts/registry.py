@@ -17,10 +17,9 @@ from data_contracts.model_versions import (
     CHALLENGER,
     CHAMPION,
     PREVIOUS,
-    RELEASABLE,
     SHADOW,
-    RegisteredVersion,
 )
+from data_contracts.promotable import ROLLED_BACK, ApprovalNeededError, NotPromotableError, check_promotable
 from data_contracts.registered_versions import (
     CANARY_SHARE,
     Routing,
@@ -31,6 +30,7 @@ from data_contracts.registered_versions import (
     champion,
     champion_version,
     find_version,
+    known_version,
     live_feature_sets,
     record_verdict,
     registered,
@@ -42,6 +42,7 @@ from data_contracts.registered_versions import (
 from data_contracts.settings import Settings
 
 __all__ = [
+    "ROLLED_BACK",
     "ApprovalNeededError",
     "NotPromotableError",
     "RegistryError",
@@ -70,18 +71,8 @@ __all__ = [
 
 LARGEST_SHARE = 0.5
 """Of users, a canary's: beyond it the champion would be the canary."""
-ROLLED_BACK = "rolled_back"
-"""Tag of a version that was taken out of traffic: when and why."""
 NO_PUNCTUATION = str.maketrans("", "", "-:")
 """MLflow takes no colon in the name of a tag."""
-
-
-class NotPromotableError(RegistryError):
-    """The version's verdict does not let it become champion; the message says why."""
-
-
-class ApprovalNeededError(NotPromotableError):
-    """The version's verdict lets it become champion once a named person approves."""
 
 
 def set_challenger(settings: Settings, version: str) -> None:
@@ -119,8 +110,10 @@ def start_canary(settings: Settings, version: str, share: float, approved_by: st
         client, name = connect(settings), settings.model_name
         given = aliases_of(client, name)
         incumbent = given.get(CHAMPION)
-        if incumbent is None or incumbent == version:
-            raise NotPromotableError(f"{name} has no other champion that a canary could be beside")
+        if incumbent is None:
+            raise NotPromotableError(f"{name} has no champion that a canary could be beside")
+        if incumbent == version:
+            raise NotPromotableError(f"version {version} of {name} is the champion")
         is_new = given.get(CANARY) != version
         if is_new:
             _approve(client, name, version, incumbent, approved_by)
@@ -150,7 +143,7 @@ def set_shadow(settings: Settings, version: str, alias: str = SHADOW) -> None:
     _check_shadow(alias)
     with plain_errors():
         client, name = connect(settings), settings.model_name
-        client.get_model_version(name, version)
+        known_version(client, name, version)
         _move(client, name, alias, version)
 
 
@@ -167,7 +160,7 @@ def end_shadow(settings: Settings, alias: str = SHADOW) -> str | None:
 def roll_back(settings: Settings, reason: str) -> tuple[str, str]:
     """Make `previous` the champion again, and the champion `previous`, with the reason as a tag: no run promotes it by
     itself from then on. Gives the version that takes traffic now, and the one that took it. RegistryError when there is
-    nothing to go back to."""
+    nothing to go back to, or only what was rolled back itself."""
     with plain_errors():
         client, name = connect(settings), settings.model_name
         given = aliases_of(client, name)
@@ -176,6 +169,12 @@ def roll_back(settings: Settings, reason: str) -> tuple[str, str]:
             raise RegistryError(f"{name} has no champion before this one to go back to")
         if champion == previous:
             raise RegistryError(f"version {champion} of {name} is champion and previous: it was rolled back to already")
+        before = client.get_model_version(name, previous).tags
+        if ROLLED_BACK in before:
+            raise RegistryError(
+                f"version {previous} of {name}, the one before, was itself rolled back at {before[ROLLED_BACK]}; who "
+                f"wants it back runs `clicklake model promote {previous} --approved-by NAME`"
+            )
         client.set_model_version_tag(name, champion, ROLLED_BACK, _noted(reason))
         _take(client, name, CANARY, f"version {champion} was rolled back")
         _make_champion(client, name, previous, f"version {champion} was rolled back: {reason}")
@@ -205,7 +204,7 @@ def _write_down(client: MlflowClient, name: str, version: str, what: str, why: s
 
 
 def _approve(client: MlflowClient, name: str, version: str, incumbent: str | None, approved_by: str) -> None:
-    _check_promotable(registered(client, client.get_model_version(name, version)), incumbent, approved_by)
+    check_promotable(registered(client, known_version(client, name, version)), incumbent, approved_by)
     if approved_by:
         client.set_model_version_tag(name, version, "approved_by", approved_by)
 
@@ -232,21 +231,3 @@ def _make_champion(client: MlflowClient, name: str, version: str, why: str) -> N
 def _forget_rollback(client: MlflowClient, name: str, version: str) -> None:
     if ROLLED_BACK in client.get_model_version(name, version).tags:
         client.delete_model_version_tag(name, version, ROLLED_BACK)
-
-
-def _check_promotable(found: RegisteredVersion, incumbent: str | None, approved_by: str) -> None:
-    who, verdict = f"version {found.version} of {found.name}", found.verdict
-    if verdict is None:
-        raise NotPromotableError(f"{who} has no verdict; evaluate it first")
-    against, about = verdict.evidence.get("champion_version"), verdict.evidence.get("challenger_version")
-    if about != found.version or against != incumbent:
-        raise NotPromotableError(
-            f"the verdict on {who} compares version {about} with champion {against or 'none'}, "
-            f"but the champion is now {incumbent or 'none'}; evaluate it again"
-        )
-    if verdict.outcome != "promote" and verdict.outcome not in RELEASABLE:
-        raise NotPromotableError(f"{who} is not promoted: {verdict.summary}")
-    if ROLLED_BACK in found.tags and not approved_by:
-        raise ApprovalNeededError(f"{who} is not promoted: it was rolled back at {found.tags[ROLLED_BACK]}")
-    if verdict.outcome in RELEASABLE and not approved_by:
-        raise ApprovalNeededError(f"{who} is not promoted: {verdict.summary}")

@@ -15,7 +15,7 @@ import msgspec
 from data_contracts.model_versions import CHAMPION
 from data_contracts.settings import Settings
 from serving.models import ModelWatch
-from serving.problems import ProblemError, Response, json_response
+from serving.problems import ProblemError, Response, invalid, json_response
 from serving.registry_problems import registry_problems, version_number
 from serving.requests import JSON_ERRORS, refusal
 
@@ -65,6 +65,8 @@ class Activator:
     async def activate(self, version: str, body: bytes, if_match: str, who: str, may_override: bool) -> Response:
         """`who` asks, by the name of a key. Raises ProblemError 404, 409, 412, 422 and 503."""
         version_number(version)
+        if if_match not in ("", ETAG_ANY) and not if_match.endswith('"'):
+            raise invalid("header.if-match", "not_an_etag")
         try:
             reason = DECODER.decode(body).reason if body else None
         except JSON_ERRORS as error:

@@ -101,7 +101,6 @@ def _try(path: str, method: str, operation: Mapping[str, Any]) -> str:
     asked = "".join(
         f'<input data-in="{each["in"]}" name="{each["name"]}" aria-label="{each["name"]}" placeholder="{each["name"]}">'
         for each in operation.get("parameters", ())
-        if each["in"] != "header"
     )
     if OCTETS in contents:
         asked += '<input type="file" aria-label="File">'

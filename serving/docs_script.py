@@ -9,11 +9,13 @@ for (const box of document.querySelectorAll('.try')) {
     const query = new URLSearchParams();
     let url = box.dataset.path;
     for (const each of box.querySelectorAll('input[data-in]')) {
+      if (each.dataset.in === 'header') continue;
       if (each.dataset.in === 'query') query.set(each.name, each.value);
       else url = url.replace(/{.+}/, encodeURIComponent(each.value));
     }
     return query.size ? `${url}?${query}` : url;
   };
+  const stated = () => [...box.querySelectorAll('input[data-in=header]')].filter(each => each.value);
   const key = () => document.querySelector('#key').value.trim();
   const show = (text, note, look) => {
     answer.textContent = text; answer.hidden = text === '';
@@ -30,6 +32,7 @@ for (const box of document.querySelectorAll('.try')) {
   };
   box.querySelector('.send').onclick = async () => {
     const headers = key() ? { Authorization: 'Bearer ' + key() } : {};
+    for (const each of stated()) headers[each.name] = each.value;
     if (body) headers['Content-Type'] = 'application/json';
     if (file) headers['Content-Type'] = 'application/octet-stream';
     const sent = file ? file.files[0] : body && body.value.trim() ? body.value : undefined;
@@ -48,7 +51,8 @@ for (const box of document.querySelectorAll('.try')) {
     const quoted = body ? "'" + body.value.replaceAll("'", "'\\''") + "'" : '';
     const how = method === 'GET' || method === 'POST' ? '' : ` -X ${method}`;
     const name = file && file.files.length ? file.files[0].name : 'model.ubj';
-    const who = key() ? ' -H "Authorization: Bearer $KEY"' : '';
+    const more = stated().map(each => ` -H '${each.name}: ${each.value.replaceAll("'", "'\\''")}'`).join('');
+    const who = more + (key() ? ' -H "Authorization: Bearer $KEY"' : '');
     let sent = body && body.value.trim() ? ` -H 'Content-Type: application/json' -d ${quoted}` : '';
     if (file) sent = ` -H 'Content-Type: application/octet-stream' --data-binary '@${name}'`;
     show(`curl -s${how} '${url}'${who}${sent}`, '', '');

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from data_contracts.keys import CONSENT, DENIED
+from data_contracts.keys import CONSENT, CONSENTS, DENIED, UNSTATED
 from serving.problems import FieldError, ProblemError, invalid
 
 DEEPEST = 32
@@ -103,17 +103,21 @@ def parsed(body: bytes, default_position: int, slate_limit: int) -> PredictReque
         raise invalid("ad_id", "missing" if decoded.ads is msgspec.UNSET else "give_ad_id_or_ads_not_both")
     features = decoded.features
     position = _position(features, "features", default_position)
+    _check_consent(features, "features")
     if decoded.ads is msgspec.UNSET:
         return PredictRequest(decoded.user_id, features, [Candidate(str(decoded.ad_id), position)], is_slate=False)
     if len(decoded.ads) > slate_limit:
         raise invalid("ads", "too_many")
     candidates = [
-        Candidate(ad.ad_id, _position(ad.features, f"ads[{number}].features", position), ad.features)
-        if ad.features
-        else Candidate(ad.ad_id, position)
+        _candidate(ad, f"ads[{number}].features", position) if ad.features else Candidate(ad.ad_id, position)
         for number, ad in enumerate(decoded.ads)
     ]
     return PredictRequest(decoded.user_id, features, candidates, is_slate=True)
+
+
+def _candidate(ad: AdBody, loc: str, position: int) -> Candidate:
+    _check_consent(ad.features, loc)
+    return Candidate(ad.ad_id, _position(ad.features, loc, position), ad.features)
 
 
 def opted_out(request: PredictRequest) -> PredictRequest:
@@ -137,6 +141,12 @@ def feature_text(value: str | int | float | bool) -> str:
     """The one form in which a feature is text: as it is; true or false; the digits of an integer; the shortest decimal
     that reads back to the same number, which for a whole one is `2.0`."""
     return FEATURE_TEXTS[type(value)](value)
+
+
+def _check_consent(features: Mapping[str, Any], loc: str) -> None:
+    """A slip in this one must not be taken for consent."""
+    if features.get(CONSENT, UNSTATED) not in CONSENTS:
+        raise invalid(f"{loc}.{CONSENT}", "not_allowed")
 
 
 def _position(features: Mapping[str, Any], loc: str, default: int) -> int:

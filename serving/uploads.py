@@ -16,7 +16,7 @@ import tempfile
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 from urllib.parse import parse_qsl
@@ -30,7 +30,7 @@ from data_contracts.settings import Settings
 from serving.activation import alone
 from serving.booster_check import golden_rows, loaded_and_resaved
 from serving.booster_file import BoosterFileError
-from serving.problems import ProblemError, Response, invalid, json_response, unavailable
+from serving.problems import FieldError, ProblemError, Response, invalid, json_response, unavailable
 from serving.registry_problems import registry_problems, version_number
 
 if TYPE_CHECKING:
@@ -93,14 +93,22 @@ class Uploads:
         given = dict(parse_qsl(query.decode("latin-1"), keep_blank_values=True))
         if strange := given.keys() - {"feature_set", "trained_through"}:
             raise invalid(f"query.{min(strange)[:50]}", "unknown_field")
-        digest = given.get("feature_set", "")
+        if missing := [name for name in ("feature_set", "trained_through") if name not in given]:
+            raise ProblemError(
+                422, "invalid_request", f"query.{missing[0]}: missing",
+                tuple(FieldError(f"query.{name}", "missing") for name in missing),
+            )  # fmt: skip
+        digest = given["feature_set"]
         feature_set = known(self._settings, digest) if len(digest) == 64 and digest.isalnum() else None
         if feature_set is None:
             raise invalid("query.feature_set", "unknown_feature_set")
         try:
-            return Upload(feature_set=feature_set, trained_through=parsed_instant(given.get("trained_through", "")))
+            trained_through = parsed_instant(given["trained_through"])
         except ValueError:
-            raise invalid("query.trained_through", "not_an_instant") from None
+            raise invalid("query.trained_through", "not_a_time") from None
+        if trained_through > datetime.now(UTC):
+            raise invalid("query.trained_through", "too_far_ahead")
+        return Upload(feature_set=feature_set, trained_through=trained_through)
 
     def _registered(self, content: bytes, asked: Upload, who: str) -> tuple["RegisteredVersion", bool]:
         """The version that the file has become, and whether it is a new one."""

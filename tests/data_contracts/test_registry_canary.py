@@ -6,7 +6,7 @@ import pytest
 from mlflow import MlflowClient
 
 from data_contracts import registry
-from data_contracts.registry import ApprovalNeededError, NotPromotableError, RegistryError
+from data_contracts.registry import ApprovalNeededError, NotPromotableError, RegistryError, UnknownVersionError
 from data_contracts.settings import Settings
 from tests.data_contracts.conftest import aliases, verdict
 
@@ -46,10 +46,10 @@ def test_a_canary_needs_another_champion(
 ) -> None:
     version = add_version()
     registry.record_verdict(settings, version, verdict(version, None))
-    with pytest.raises(NotPromotableError, match="no other champion"):
+    with pytest.raises(NotPromotableError, match="has no champion"):
         registry.start_canary(settings, version, 0.1)
     registry.promote(settings, version)
-    with pytest.raises(NotPromotableError, match="no other champion"):
+    with pytest.raises(NotPromotableError, match="version 1 of ad_ctr is the champion"):
         registry.start_canary(settings, version, 0.1)
 
 
@@ -111,5 +111,8 @@ def test_a_shadow_needs_no_verdict_but_a_version_and_its_alias(
         registry.set_shadow(settings, version, "champion")
     with pytest.raises(RegistryError, match="no alias of a shadow"):
         registry.end_shadow(settings, "champion")
-    with pytest.raises(RegistryError, match="not found"):
-        registry.set_shadow(settings, "77")
+    for number in ("77", "abc"):
+        with pytest.raises(UnknownVersionError, match=f"ad_ctr has no version {number}"):
+            registry.set_shadow(settings, number)
+        with pytest.raises(UnknownVersionError, match=f"ad_ctr has no version {number}"):
+            registry.start_canary(settings, number, 0.1)

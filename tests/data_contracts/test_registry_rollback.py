@@ -68,13 +68,16 @@ def test_a_version_whose_run_is_gone_or_whose_verdict_is_damaged_does_not_hide_t
     ]  # fmt: skip
 
 
-def test_a_rollback_can_itself_be_undone(
+def test_a_second_rollback_does_not_bring_back_what_was_rolled_back_but_a_name_does(
     settings: Settings, store: MlflowClient, two_champions: tuple[str, str]
 ) -> None:
     registry.roll_back(settings, "off")
-    assert registry.roll_back(settings, "it was the page") == ("2", "1")
+    with pytest.raises(RegistryError, match=r"2 of ad_ctr, the one before, was itself rolled back at .*: off; who"):
+        registry.roll_back(settings, "still off")
+    assert aliases(store) == {"champion": "1", "previous": "2"}
+    registry.promote(settings, "2", "Ada")
     assert aliases(store) == {"champion": "2", "previous": "1"}
-    assert ["rolled_back" in registry.version(settings, each).tags for each in two_champions] == [True, False]
+    assert ["rolled_back" in registry.version(settings, each).tags for each in two_champions] == [False, False]
 
 
 def test_without_a_previous_champion_there_is_nothing_to_go_back_to(

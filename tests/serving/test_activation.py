@@ -104,6 +104,8 @@ def test_if_match_holds_the_version_that_was_looked_at(served: Any, judged: Any)
     assert etag == '"1"'
     refused = put(served, "2", {"if-match": '"7"'})
     assert (refused.status_code, refused.json()["detail"]) == (412, "the champion is version 1")
+    unquoted = put(served, "2", {"if-match": "1"})
+    assert (unquoted.status_code, unquoted.json()["errors"][0]["code"]) == (422, "not_an_etag")
     assert put(served, "2", {"if-match": etag}).status_code == 200
     assert put(served, "2", {"if-match": etag}).status_code == 412
 

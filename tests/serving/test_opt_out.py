@@ -54,3 +54,13 @@ def test_a_user_who_states_denial_is_answered_alike(known: Served) -> None:
         for asked, headers in ((denying, {}), (body, OPTED_OUT), (denying, OPTED_OUT))
     }
     assert len(probabilities) == 1
+
+
+@pytest.mark.parametrize("value", ["no", "Denied", "", False, 0])
+def test_a_consent_that_is_none_is_refused_and_not_taken_for_one(known: Served, value: Any) -> None:
+    one = {"user_id": "u", "ad_id": "shoes", "features": {"consent": value}}
+    slate = {"user_id": "u", "ads": [{"ad_id": "shoes"}, {"ad_id": "hats", "features": {"consent": value}}]}
+    for body, loc in ((one, "features.consent"), (slate, "ads[1].features.consent")):
+        answer = known.client.post("/predict", json=body)
+        assert answer.status_code == 422
+        assert answer.json()["errors"] == [{"loc": loc, "code": "not_allowed"}]

@@ -109,6 +109,7 @@ def test_a_second_upload_is_refused_while_one_is_checked(asked: Any, model: byte
         ({"feature_set": "../" * 20 + "abcd"}, 422, "invalid_request", "query.feature_set"),
         ({"trained_through": "yesterday"}, 422, "invalid_request", "query.trained_through"),
         ({"trained_through": "2026-01-01"}, 422, "invalid_request", "query.trained_through"),
+        ({"trained_through": "2126-01-01T00:00:00Z"}, 422, "invalid_request", "query.trained_through"),
         ({"activate": "yes"}, 422, "invalid_request", "query.activate"),
     ],
 )
