@@ -101,6 +101,7 @@ def _try(path: str, method: str, operation: Mapping[str, Any]) -> str:
     asked = "".join(
         f'<input data-in="{each["in"]}" name="{each["name"]}" aria-label="{each["name"]}" placeholder="{each["name"]}">'
         for each in operation.get("parameters", ())
+        if not each["name"].startswith("Sec-")  # no browser lets a script set it
     )
     if OCTETS in contents:
         asked += '<input type="file" aria-label="File">'
