@@ -5,6 +5,7 @@ MLflow and XGBoost are imported only to load one: it takes seconds, and serving 
 
 import logging
 import math
+import threading
 from collections.abc import Awaitable, Callable, MutableMapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from serving.kernel_model import Inputs, RowModel
 
 LOGGER = logging.getLogger(__name__)
+LOADING = threading.Lock()
+"""MLflow puts things of its own among the modules and the globals while it loads: two at a time would leave them."""
 
 Places = NDArray[np.intp]
 Message = MutableMapping[str, Any]
@@ -101,7 +104,8 @@ def loaded(registered: "RegisteredVersion", folder: Path) -> LoadedModel:
 
     from serving.kernel_model import with_kernel
 
-    pyfunc = mlflow.pyfunc.load_model(str(folder))
+    with LOADING:
+        pyfunc = mlflow.pyfunc.load_model(str(folder))
     own = pyfunc.unwrap_python_model()
     model, problem = with_kernel(own)
     if problem:

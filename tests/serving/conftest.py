@@ -3,6 +3,7 @@
 import importlib
 import shutil
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -87,6 +88,14 @@ def environment(folder: Path) -> dict[str, str]:
     overlay = folder / "overlay.toml"
     overlay.write_text(OVERLAY.format(free_port(), free_port()))
     return {"CLICKLAKE_HOME": str(folder / "home"), "CLICKLAKE_CONF": str(overlay)}
+
+
+@pytest.fixture(autouse=True)
+def no_mock_module() -> Iterator[None]:
+    """MLflow's loading of a model, where two tests' threads did it at once, leaves a `dbutils` without a file among the
+    modules, which Hypothesis trips over."""
+    yield
+    sys.modules.pop("dbutils", None)
 
 
 @pytest.fixture
