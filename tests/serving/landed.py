@@ -10,13 +10,22 @@ from data_contracts.landing import parsed_line
 
 def landed_tables(landing: Path) -> dict[str, list[dict[str, Any]]]:
     """The rows as landed, by table, in segments open or sealed."""
-    segments = sorted([*landing.glob("*/*.jsonl"), *landing.glob("*/*.open")])
     found: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    for segment in segments:
-        for line in segment.read_bytes().splitlines(keepends=True):
+    for content in _contents(landing):
+        for line in content.splitlines(keepends=True):
             told = parsed_line(line)
             found[told["table"]].append(told["row"])
     return found
+
+
+def _contents(landing: Path) -> list[bytes]:
+    """Of all segments; once more where one was sealed, which renames it, meanwhile."""
+    while True:
+        try:
+            segments = sorted([*landing.glob("*/*.jsonl"), *landing.glob("*/*.open")])
+            return [segment.read_bytes() for segment in segments]
+        except FileNotFoundError:
+            continue
 
 
 def landed_rows(landing: Path) -> list[dict[str, Any]]:
