@@ -62,7 +62,8 @@ def test_three_days_in_order_again_at_once_and_backwards_give_the_same_content(c
         ingest(in_order, day)
     expected = content_hashes(in_order)
     assert {name: rows for name, (rows, _) in expected.items()} == {
-        "ad_impressions": 4, "clicks": 3, "ads": 3, "users": 3, "model_predictions": 0, "rejected_events": 6,
+        "ad_impressions": 4, "clicks": 3, "ads": 3, "users": 3, "model_predictions": 0, "shadow_predictions": 0,
+        "rejected_events": 6,
     }  # fmt: skip
     ingest(in_order, 0, 1, 2)
     assert content_hashes(in_order) == expected
