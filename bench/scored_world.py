@@ -18,7 +18,7 @@ from data_contracts.features import HOUR, MILLION, Count, FeatureSet
 from data_contracts.keys import ALL, entity_name, key_columns, key_name
 from data_contracts.pseudonym import load_key, pseudonym
 from data_contracts.settings import Settings
-from data_contracts.snapshot import SnapshotMeta, packed_attributes, stored_key
+from data_contracts.snapshot import AD, SnapshotMeta, is_of_user, packed_attributes, stored_key, user_entries
 from ml.model_run import FittedModel, log_model, model_run, register
 from ml.trees import tree_parameters
 from spark_jobs.publish_counts import publish
@@ -27,7 +27,6 @@ TOPICS, SECTIONS, LOCATIONS, BANDS, CAMPAIGNS, ADVERTISERS, SLOTS = 12, 10, 14, 
 DEVICES = ("phone", "desktop", "tablet", "tv")
 ADS_A_USER, TOPICS_A_USER = 4, 4
 ROWS, TREES = 20_000, 100
-ENTITIES_AT_ONCE = 100_000
 
 
 @dataclass(frozen=True)
@@ -79,28 +78,28 @@ def drawn_sums(random: np.random.Generator, feature_set: FeatureSet, rows: int) 
 
 def _entries(world: World, feature_set: FeatureSet) -> Iterator[list[tuple[bytes, bytes]]]:
     random = np.random.default_rng(1)
+    of_users = []
     for keys in feature_set.key_tuples:
         counts = [count for count in feature_set.counts if count.keys == keys]
-        names = list(dict.fromkeys(_entities(world, keys)))
-        for first in range(0, len(names), ENTITIES_AT_ONCE):
-            part = names[first : first + ENTITIES_AT_ONCE]
-            values = drawn_counts(random, counts, len(part))
-            if not keys:
-                values = np.concatenate([values, drawn_sums(random, feature_set, len(part))], axis=1)
-            text = key_columns(keys)
-            yield [(stored_key(text, name), row.tobytes()) for name, row in zip(part, values, strict=True)]
+        names, text = list(dict.fromkeys(_entities(world, keys))), key_columns(keys)
+        values = drawn_counts(random, counts, len(names))
+        if not keys:
+            values = np.concatenate([values, drawn_sums(random, feature_set, len(names))], axis=1)
+        entities = zip(names, map(np.ndarray.tobytes, values), strict=True)
+        if is_of_user(text):
+            of_users.append(entities)
+        else:
+            yield [(stored_key(text, name), packed) for name, packed in entities]
     yield [
-        (stored_key("ad", world.ad(number)), packed_attributes({f"ad.{key}": _of_ad(number)[key] for key in AD_KEYS}))
+        (stored_key(AD, world.ad(number)), packed_attributes({f"ad.{key}": _of_ad(number)[key] for key in AD_KEYS}))
         for number in range(world.ads)
     ]
     known = load_key(world.settings.pseudonym_key)
-    yield [
-        (
-            stored_key("user", pseudonym(known, world.user(number))),
-            packed_attributes({"user.features.age_band": f"band-{number % BANDS}"}),
-        )
+    users = (
+        (pseudonym(known, world.user(number)), {"user.features.age_band": f"band-{number % BANDS}"})
         for number in range(world.users)
-    ]
+    )
+    yield list(user_entries(users, of_users))
 
 
 AD_KEYS = ("campaign_id", "advertiser_id", "topic")

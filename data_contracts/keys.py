@@ -9,6 +9,7 @@ have held.
 import math
 import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
 from data_contracts.landed_tables import AD_IMPRESSIONS, ADS, USERS
 from data_contracts.schema import Table
@@ -23,6 +24,7 @@ COLUMNS = (
 TOLD_ELSEWHERE = {"campaign_id": "ad.campaign_id", "advertiser_id": "ad.advertiser_id", "consent": "user.consent"}
 """Where a column is looked for that an impression or request does not state."""
 ALL = "all"
+STATED = ""
 USER = "user_id"
 CONSENT, DENIED = "consent", "denied"
 
@@ -76,20 +78,30 @@ def key_values(
     consent = stated.get(CONSENT, UNSTATED)
     denies = (user.get("user.consent", consent) if consent == UNSTATED else consent) == DENIED
     found: dict[str, str | None] = {}
-    for key in keys:
-        default = DEFAULTS.get(key, "")
-        if key.startswith("ad."):
+    for key, default, source in _sources(tuple(keys)):
+        if source == STATED:
+            found[key] = stated.get(key, default)
+        elif source == "ad.":
             found[key] = ad.get(key, default)
-        elif key.startswith("user."):
+        elif source == "user.":
             found[key] = default if denies and key != "user.consent" else user.get(key, default)
-        elif key == USER and denies:
-            found[key] = None
+        elif source == USER:
+            found[key] = None if denies else stated.get(key, default)
         else:
             value = stated.get(key, default)
-            if key in TOLD_ELSEWHERE and value == default:
-                value = (user if key == CONSENT else ad).get(TOLD_ELSEWHERE[key], value)
-            found[key] = value
+            found[key] = (user if key == CONSENT else ad).get(source, value) if value == default else value
     return found
+
+
+@lru_cache(maxsize=4096)
+def _sources(keys: tuple[str, ...]) -> tuple[tuple[str, str, str], ...]:
+    """Of each key its default and where its value is looked for: STATED, the catalog of this prefix, USER; or, of a
+    column of TOLD_ELSEWHERE, the key of a catalog that is asked where nothing is stated."""
+    found = []
+    for key in keys:
+        catalog = next((prefix for prefix in CATALOGS if key.startswith(prefix)), STATED)
+        found.append((key, DEFAULTS.get(key, ""), USER if key == USER else catalog or TOLD_ELSEWHERE.get(key, STATED)))
+    return tuple(found)
 
 
 def key_value(key: str, stated: Mapping[str, str], ad: Mapping[str, str], user: Mapping[str, str]) -> str | None:

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Awaitable, Callable, MutableMapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,16 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 AsgiApplication = Callable[[Message, Receive, Send], Awaitable[None]]
+
+
+class Split(NamedTuple):
+    """Where a model's counts stand among all of them: those that are alike for all ads of a request, with what they and
+    the timestamp are called, and the others, with what those and the model's fields and numbers are called."""
+
+    alike: Places
+    alike_names: tuple[str, ...]
+    own: Places
+    own_names: tuple[str, ...]
 
 
 class UnusableModelError(Exception):
@@ -53,6 +63,7 @@ class LoadedModel:
         self.failures, self.last_failure = 0, ""
         self._model = model
         self._placed: tuple[tuple[str, ...], Places | None] = (), None
+        self._split: tuple[frozenset[str], Split] | None = None
 
     def places(self, names: tuple[str, ...]) -> Places | None:
         """Where its counts and sums stand among those of these names; None where one is not there."""
@@ -62,6 +73,17 @@ class LoadedModel:
             places = None if lacks else np.array([names.index(name) for name in self.count_names], np.intp)
             self._placed = names, places
         return places
+
+    def split(self, alike: frozenset[str]) -> Split:
+        """Its counts, and the names of its inputs, by whether they are alike for all ads of a request."""
+        if self._split is None or self._split[0] is not alike:
+            first = len(self.input_names) - len(self.count_names)
+            position, timestamp, *numbers = self.input_names[:first]
+            is_alike = np.array([name in alike for name in self.count_names], bool)
+            names, shared, own = np.array(self.input_names[first:]), *map(np.flatnonzero, (is_alike, ~is_alike))
+            alike_names, own_names = (timestamp, *names[shared].tolist()), (position, *numbers, *names[own].tolist())
+            self._split = alike, Split(shared, alike_names, own, own_names)
+        return self._split[1]
 
     def probabilities(self, inputs: "Inputs") -> list[float] | None:
         """Probability of each row of `inputs` (rows, input_names), or None (and a failure counted) when any is none."""

@@ -1,11 +1,14 @@
 """Counts of a request's ads in one snapshot, each looked up as seldom as can be.
 
-What an ad has by itself is looked up once a snapshot and ad. Other key tuples are grouped by what the ad tells of them:
-a group is looked up once a request and value of that, so that a slate of many ads costs little more than its user's own
-entities; and where it does not hang on the user, what was found is remembered over requests.
+What an ad has by itself is looked up once a snapshot and ad. A user is one entry, which holds all that is counted by
+the user. Other key tuples are grouped by what the ad tells of them: a group is looked up once a snapshot and value of
+that, so that a slate of many ads costs little more than its user's entry.
 """
 
+import sys
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache, partial
+from itertools import chain, repeat
 from typing import NamedTuple
 
 import lmdb
@@ -14,16 +17,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data_contracts.keys import TOLD_ELSEWHERE, USER, escaped, key_tuple, key_values
-from data_contracts.snapshot import SnapshotMeta, stored_key
+from data_contracts.snapshot import A_USER, AD, KnownUser, SnapshotMeta, is_of_user, stored_key, unpacked_user
 
 POSITION, AD_ID = "position", "ad_id"
 TOLD_BY_ADS = frozenset(key for key, told in TOLD_ELSEWHERE.items() if told.startswith("ad."))
 """Columns that an ad's own row tells where the request does not state them."""
 REMEMBERED = 100_000
-"""Ads of a snapshot, and entities of a group, that are kept at most; then it begins anew."""
+"""Ads of a snapshot, and entities of its groups, that are kept at most; then it begins anew."""
+REMEMBERED_USERS = 10_000
+"""Those with a long history ask often, and theirs takes longest to read."""
 
 Attributes = Mapping[str, str]
-Values = tuple[str | None, ...]
+Values = tuple[str, ...]
 Counts = NDArray[np.int64]
 
 NOTHING: Attributes = {}
@@ -36,159 +41,210 @@ def hangs_on_ad(key: str) -> bool:
 
 
 class KeyTuple:
-    """What a snapshot counts by; `names` are its counts, `of_ads` those of its keys that hang on the ad."""
+    """What a snapshot counts by; `names` are its counts, `of_ads` those of its keys that hang on the ad, `asked` the
+    others but the user."""
 
     def __init__(self, text: str, names: Sequence[str]) -> None:
         self.text, self.keys, self.names = text, key_tuple(text), tuple(names)
         self.of_ads = tuple(key for key in self.keys if hangs_on_ad(key))
+        self.asked = tuple(key for key in self.keys if key not in self.of_ads and key != USER)
         self.nothing = bytes(8 * len(names))
 
-    def stored_key(self, values: Sequence[str | None]) -> bytes:
-        """The snapshot's, of the entity that has these values of its keys, escaped; empty, as none is, where one of
-        them is None."""
-        return b"" if None in values else stored_key(self.text, "|".join(values))  # type: ignore[arg-type]
 
+class Part:
+    """Key tuples that hang on the same `of_ads` of an ad, and on `asked` of the request. All values are escaped."""
 
-class Group:
-    """Key tuples that hang on the same `of_ads` of an ad, all on the user or none, and on `asked` of the request. All
-    values are escaped."""
+    def __init__(self, of_ads: tuple[str, ...], asked: tuple[str, ...]) -> None:
+        self.of_ads, self.asked = of_ads, asked
+        self._slot = of_ads.index(POSITION) if POSITION in of_ads else None
 
-    def __init__(self, of_ads: tuple[str, ...], tuples: Sequence[KeyTuple]) -> None:
-        self.of_ads, self.tuples = of_ads, tuples
-        self.asked = tuple({key: None for each in tuples for key in each.keys if not hangs_on_ad(key)})
-        self.is_personal = USER in self.asked
-        self.is_by_slot = POSITION in of_ads
-        self._places = [[(*self.asked, *of_ads).index(key) for key in each.keys] for each in tuples]
-        self._remembered: dict[tuple[Values, Values], bytes] = {}
-
-    def counts(self, transaction: lmdb.Transaction, asked: Values, of_ad: Values) -> bytes:
-        """Of all its tuples, one behind the other."""
-        found = self._remembered.get((asked, of_ad))
-        if found is None:
-            found = b"".join(
-                [
-                    (key and transaction.get(key)) or each.nothing
-                    for each, key in zip(self.tuples, self._stored_keys(asked + of_ad), strict=True)
-                ]
-            )
-            self._remember(asked, {of_ad: found})
-        return found
-
-    def counts_of_many(self, cursor: lmdb.Cursor, asked: Values, of_ads: Iterable[Values]) -> dict[Values, bytes]:
-        """`counts` for each of `of_ads`: what was not looked up before is looked up together."""
-        found = {of_ad: self._remembered.get((asked, of_ad)) for of_ad in dict.fromkeys(of_ads)}
-        missing = [of_ad for of_ad, counts in found.items() if counts is None]
-        if missing:
-            looked_up = dict(zip(missing, self._looked_up(cursor, asked, missing), strict=True))
-            self._remember(asked, looked_up)
-            found.update(looked_up)
-        return found  # type: ignore[return-value]
+    @property
+    def is_by_slot(self) -> bool:
+        return self._slot is not None
 
     def in_slot(self, of_ad: Values, position: int) -> Values:
         """An ad's values of `of_ads` in this slot, which no ad knows by itself."""
-        place = self.of_ads.index(POSITION)
-        return (*of_ad[:place], str(position), *of_ad[place + 1 :])
+        if self._slot is None:
+            return of_ad
+        return (*of_ad[: self._slot], str(position), *of_ad[self._slot + 1 :])
 
-    def _stored_keys(self, values: Values) -> list[bytes]:
-        return [
-            each.stored_key([values[place] for place in places])
-            for each, places in zip(self.tuples, self._places, strict=True)
-        ]
+    def places(self, keys: Sequence[str]) -> list[int]:
+        """Where the values of these keys stand among `asked` and `of_ads`."""
+        return [(*self.asked, *self.of_ads).index(key) for key in keys]
 
-    def _looked_up(self, cursor: lmdb.Cursor, asked: Values, of_ads: Sequence[Values]) -> Iterable[bytes]:
-        keys = [self._stored_keys(asked + of_ad) for of_ad in of_ads]
-        stored: dict[bytes, bytes] = dict(cursor.getmulti([key for own in keys for key in own if key]))  # type: ignore[arg-type]
-        for own in keys:
-            yield b"".join([stored.get(key, each.nothing) for each, key in zip(self.tuples, own, strict=True)])
 
-    def _remember(self, asked: Values, found: Mapping[Values, bytes]) -> None:
-        if self.is_personal:
-            return
-        if len(self._remembered) >= REMEMBERED:
-            self._remembered.clear()
-        self._remembered.update({(asked, of_ad): counts for of_ad, counts in found.items()})
+class Group(Part):
+    """Those that do not hang on the user."""
+
+    def __init__(self, of_ads: tuple[str, ...], tuples: Sequence[KeyTuple]) -> None:
+        super().__init__(of_ads, tuple({key: None for each in tuples for key in each.asked}))
+        self.tuples = tuples
+        self._places = [self.places(each.keys) for each in tuples]
+
+    def looked_up(self, transaction: lmdb.Transaction, asked: Values, of_ad: Values) -> bytes:
+        """Counts of all its tuples, one behind the other."""
+        values, found = asked + of_ad, []
+        for each, places in zip(self.tuples, self._places, strict=True):
+            entity = "|".join([values[place] for place in places])
+            found.append(transaction.get(stored_key(each.text, entity)) or each.nothing)
+        return b"".join(found)
+
+
+class History(Part):
+    """One that begins with the user; `place` is where a user's entry has its counts."""
+
+    def __init__(self, place: int, of: KeyTuple) -> None:
+        super().__init__(of.of_ads, of.asked)
+        self._place, self._nothing, self._places = place, of.nothing, self.places(of.keys[1:])
+
+    def names(self, asked: Values, of_ads: Sequence[Values]) -> list[str]:
+        """Under which a user's entry has the counts of each ad."""
+        return ["|".join([(asked + of_ad)[place] for place in self._places]) for of_ad in of_ads]
+
+    def counts(self, user: KnownUser, names: Sequence[str]) -> Iterable[bytes]:
+        """By `names`."""
+        known = user.counts[self._place]
+        return map(known.get, names, repeat(self._nothing)) if known else repeat(self._nothing, len(names))
 
 
 class Ad(NamedTuple):
-    """An ad, what is known of it, its values of the `of_ads` of each group, and the counts that it has by itself."""
+    """An ad, what is known of it, the counts that it has by itself, and of each group and history its values of the
+    `of_ads`, also as one text."""
 
     ad_id: str
     attributes: Attributes
-    values: Sequence[Values]
     own: bytes
+    values: Sequence[Values]
+    names: Sequence[str]
+
+
+class Context(NamedTuple):
+    """What of a request's own values each group and history hangs on, and what is known of each group under them."""
+
+    asked: Sequence[Values]
+    known: Sequence[dict[str, bytes]]
 
 
 class LookUp:
-    """The counts of one snapshot; `names` is the order in which a row has them. For one thread."""
+    """The counts of one snapshot; `names` is the order in which a row has them, `alike` are those that are the same for
+    all ads of a request. For one thread."""
 
     def __init__(self, meta: SnapshotMeta, transaction: lmdb.Transaction) -> None:
-        self._transaction, self._cursor = transaction, transaction.cursor()
+        self._transaction = transaction
         tuples = [KeyTuple(text, names) for text, names in meta.counts.items()]
+        of_users = [each for each in tuples if is_of_user(each.text)]
         self._of_ads = [each for each in tuples if each.keys and each.of_ads == each.keys and POSITION not in each.keys]
-        others: dict[tuple[tuple[str, ...], bool], list[KeyTuple]] = {}
+        others: dict[tuple[str, ...], list[KeyTuple]] = {}
         for each in tuples:
-            if each not in self._of_ads:
-                others.setdefault((each.of_ads, USER in each.keys), []).append(each)
-        self._groups = [Group(of_ads, members) for (of_ads, _), members in others.items()]
-        self._asked_keys = tuple({key for group in self._groups for key in group.asked})
-        self._ad_keys = tuple(
-            {key for each in self._of_ads for key in each.keys} | {key for each in self._groups for key in each.of_ads}
-        )
+            if each not in of_users and each not in self._of_ads:
+                others.setdefault(each.of_ads, []).append(each)
+        self._groups = [Group(of_ads, members) for of_ads, members in others.items()]
+        self._histories = [History(place, each) for place, each in enumerate(of_users)]
+        self._parts: list[Group | History] = [*self._groups, *self._histories]
+        asked = tuple(dict.fromkeys(key for part in self._parts for key in part.asked))
+        self._asked_keys = (USER, *asked)
+        self._asked_places = [[asked.index(key) for key in part.asked] for part in self._parts]
+        of_ads = [*(each.keys for each in self._of_ads), *(part.of_ads for part in self._parts)]
+        self._ad_keys = tuple(dict.fromkeys(chain.from_iterable(of_ads)))
         members = [each for group in self._groups for each in group.tuples]
-        self.names = tuple(name for each in (*self._of_ads, *members) for name in each.names)
+        ordered = [*self._of_ads, *members, *of_users]
+        self.names = tuple(name for each in ordered for name in each.names)
+        self.alike = frozenset(name for each in ordered if not each.of_ads for name in each.names)
         self._ads: dict[str, Ad] = {}
+        self._contexts: dict[Values, Context] = {}
+        self._known: dict[tuple[int, Values], dict[str, bytes]] = {}
+        self._held = 0
+        self._nobody = KnownUser(NOTHING, [{}] * len(of_users))
+        self._user = lru_cache(REMEMBERED_USERS)(partial(_known_user, transaction, self._nobody))
 
-    def attributes(self, kind: str, own_id: str) -> Attributes:
-        """What is known of an `ad` or a `user`, by key."""
-        content = self._transaction.get(stored_key(kind, own_id))
-        return ATTRIBUTES.decode(content) if content else NOTHING
+    def user(self, user_id: str) -> KnownUser:
+        """What is known of a user, and counted."""
+        return self._user(user_id)
 
-    def ad(self, ad_id: str, stated: Attributes) -> Ad:
-        """An ad as a request sees it that states this; remembered where it states nothing that ads tell."""
+    def ads(self, ad_ids: Sequence[str], stated: Attributes) -> list[Ad]:
+        """Ads as a request sees them that states this; remembered where it states nothing that ads tell."""
         if not TOLD_BY_ADS.isdisjoint(stated):
-            return self._made_ad(ad_id, stated)
-        found = self._ads.get(ad_id)
-        if found is None:
-            if len(self._ads) >= REMEMBERED:
-                self._ads.clear()
-            found = self._ads[ad_id] = self._made_ad(ad_id, NOTHING)
+            return [self._made_ad(ad_id, stated) for ad_id in ad_ids]
+        known = self._ads
+        return [known.get(ad_id) or self._remembered(ad_id) for ad_id in ad_ids]
+
+    def _remembered(self, ad_id: str) -> Ad:
+        if len(self._ads) >= REMEMBERED:
+            self._ads.clear()
+        found = self._ads[ad_id] = self._made_ad(ad_id, NOTHING)
         return found
 
     def _made_ad(self, ad_id: str, stated: Attributes) -> Ad:
-        attributes = self.attributes("ad", ad_id)
-        values = _escaped(key_values(self._ad_keys, {**stated, AD_ID: ad_id}, attributes, NOTHING))
-        own = [
-            self._transaction.get(each.stored_key([values[key] for key in each.keys])) or each.nothing
-            for each in self._of_ads
-        ]
-        of_groups = [tuple([values[key] for key in group.of_ads]) for group in self._groups]
-        return Ad(ad_id, attributes, of_groups, b"".join(own))
+        content = self._transaction.get(stored_key(AD, ad_id))
+        attributes = ATTRIBUTES.decode(content) if content else NOTHING
+        found = key_values(self._ad_keys, {**stated, AD_ID: ad_id}, attributes, NOTHING)
+        values = {key: escaped(value or "") for key, value in found.items()}
+        own = []
+        for each in self._of_ads:
+            entity = "|".join([values[key] for key in each.keys])
+            own.append(self._transaction.get(stored_key(each.text, entity)) or each.nothing)
+        of_parts = [tuple([values[key] for key in part.of_ads]) for part in self._parts]
+        names = tuple([sys.intern("|".join(each)) for each in of_parts])
+        return Ad(ad_id, attributes, b"".join(own), of_parts, names)
 
-    def counts(self, ads: Sequence[Ad], positions: Sequence[int], stated: Attributes, user: Attributes) -> Counts:
+    def counts(self, ads: Sequence[Ad], positions: Sequence[int], stated: Attributes, user: KnownUser) -> Counts:
         """(ads, names) of a request that states this of itself, its user_id too, for ads in their slots."""
-        asked = _escaped(key_values(self._asked_keys, stated, NOTHING, user))
-        own = [tuple([asked[key] for key in group.asked]) for group in self._groups]
-        rows = self._row(ads[0], positions[0], own) if len(ads) == 1 else self._rows(ads, positions, own)
+        user_id, *values = key_values(self._asked_keys, stated, NOTHING, user.attributes).values()
+        asked = tuple([escaped(value or "") for value in values])
+        context = self._contexts.get(asked) or self._begun(asked)
+        of_user = self._nobody if user_id is None else user
+        names = list(zip(*[ad.names for ad in ads], strict=True))
+        columns: list[Iterable[bytes]] = [[ad.own for ad in ads]]
+        for place, (group, known) in enumerate(zip(self._groups, context.known, strict=True)):
+            own: Sequence[str] = names[place]
+            if group.of_ads == (POSITION,):
+                own = [*map(str, positions)]
+            elif group.is_by_slot:
+                own = ["|".join(of_ad) for of_ad in self._in_slots(place, ads, positions)]
+            try:
+                columns.append([*map(known.__getitem__, own)])
+            except KeyError:
+                columns.append(self._looked_up(place, context, own, self._in_slots(place, ads, positions)))
+        for place, history in enumerate(self._histories, len(self._groups)):
+            own = names[place]
+            if history.is_by_slot or history.asked:
+                own = history.names(context.asked[place], self._in_slots(place, ads, positions))
+            columns.append(history.counts(of_user, own))
+        rows = b"".join(chain.from_iterable(zip(*columns, strict=True)))
         return np.frombuffer(rows, "<i8").reshape(len(ads), len(self.names))
 
-    def _row(self, ad: Ad, position: int, asked: Sequence[Values]) -> bytes:
-        parts = [ad.own]
-        for group, own, of_ad in zip(self._groups, asked, ad.values, strict=True):
-            if group.is_by_slot:
-                of_ad = group.in_slot(of_ad, position)
-            parts.append(group.counts(self._transaction, own, of_ad))
-        return b"".join(parts)
+    def _in_slots(self, place: int, ads: Sequence[Ad], positions: Sequence[int]) -> list[Values]:
+        """The ads' values of `of_ads` of a group or history."""
+        part = self._parts[place]
+        return [part.in_slot(ad.values[place], position) for ad, position in zip(ads, positions, strict=True)]
 
-    def _rows(self, ads: Sequence[Ad], positions: Sequence[int], asked: Sequence[Values]) -> bytes:
-        columns = [[ad.own for ad in ads]]
-        for place, (group, own) in enumerate(zip(self._groups, asked, strict=True)):
-            values = [ad.values[place] for ad in ads]
-            if group.is_by_slot:
-                values = [group.in_slot(of_ad, position) for of_ad, position in zip(values, positions, strict=True)]
-            found = group.counts_of_many(self._cursor, own, values)
-            columns.append([found[of_ad] for of_ad in values])
-        return b"".join([counts for row in zip(*columns, strict=True) for counts in row])
+    def _begun(self, values: Values) -> Context:
+        """That of a request with these values of the asked keys."""
+        self._held_more(1)
+        asked = [tuple([values[place] for place in places]) for places in self._asked_places]
+        known = [self._known.setdefault((place, asked[place]), {}) for place in range(len(self._groups))]
+        found = self._contexts[values] = Context(asked, known)
+        return found
+
+    def _looked_up(
+        self, place: int, context: Context, names: Sequence[str], of_ads: Sequence[Values]
+    ) -> Iterable[bytes]:
+        """Counts of a group, by its ads' names and values; those that are not known yet become so."""
+        known = context.known[place]
+        missing = {name: of_ad for name, of_ad in zip(names, of_ads, strict=True) if name not in known}
+        self._held_more(len(missing))
+        for name, of_ad in missing.items():
+            known[name] = self._groups[place].looked_up(self._transaction, context.asked[place], of_ad)
+        return [known[name] for name in names]
+
+    def _held_more(self, entries: int) -> None:
+        if self._held >= REMEMBERED:
+            self._contexts.clear()
+            self._known.clear()
+            self._held = 0
+        self._held += entries
 
 
-def _escaped(values: Mapping[str, str | None]) -> dict[str, str | None]:
-    return {key: None if value is None else escaped(value) for key, value in values.items()}
+def _known_user(transaction: lmdb.Transaction, nobody: KnownUser, user_id: str) -> KnownUser:
+    content = transaction.get(stored_key(A_USER, user_id))
+    return unpacked_user(bytes(content)) if content else nobody

@@ -1,7 +1,7 @@
 """A scored request as what goes out and what is kept: the answer and its record, of one making."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 
@@ -50,8 +50,8 @@ class SingleAnswer(msgspec.Struct, frozen=True, gc=False):
 
 
 class SlateAd(msgspec.Struct, frozen=True, gc=False):
-    """What a record tells of one ad. `inputs` are in the order of the record's input_names, null for a number that was
-    not there. As in every landed row, the fields are sorted by name."""
+    """What a record tells of one ad. Its own `inputs` are in the order of the record's input_names, null for a number
+    that was not there. As in every landed row, the fields are sorted by name."""
 
     ad_id: str
     impression_id: str
@@ -62,11 +62,13 @@ class SlateAd(msgspec.Struct, frozen=True, gc=False):
 
 
 class SlateRecord(msgspec.Struct, frozen=True):
-    """The one landed row of a request, of which spark_jobs.slates makes a row of model_predictions an ad."""
+    """The one landed row of a request, of which spark_jobs.slates makes a row of model_predictions an ad. `features`
+    are the inputs that all its ads share."""
 
     counts_as_of: str | None
     experiment: str
     feature_set_hash: str
+    features: Mapping[str, float]
     input_names: msgspec.Raw
     model_version: str
     predicted_at: str
@@ -104,13 +106,14 @@ def record(request: PredictRequest, scores: Scores, given: Answer, now: datetime
     """The request's landed row, with the inputs as used."""
     slate = [
         SlateAd(each.ad_id, each.impression_id, inputs, candidate.position, each.prediction_id, each.probability)
-        for candidate, each, inputs in zip(request.candidates, given.predictions, scores.inputs, strict=True)
+        for candidate, each, inputs in zip(request.candidates, given.predictions, scores.inputs.rows, strict=True)
     ]
     row = SlateRecord(
         given.counts_as_of,
         str(EXPERIMENT.default),
         scores.feature_set_hash,
-        _input_names(scores.input_names),
+        scores.inputs.shared,
+        _input_names(scores.inputs.names),
         given.model_version,
         instant_text(now),
         given.request_id,

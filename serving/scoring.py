@@ -6,24 +6,25 @@ with counts past two cadences. "previous_model": the version before it, where th
 not known is not a count of 0. With neither: 503. A request is answered by one rung, one version and one snapshot.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from data_contracts.keys import COLUMNS, CONTEXT, USER, key_values, number
+from data_contracts.keys import COLUMNS, CONTEXT, USER
 from data_contracts.model_versions import CANARY
 from data_contracts.prior import prior_ctr, smoothed_ctr
 from data_contracts.settings import Settings
 from serving.counts import Snapshot, SnapshotWatch
 from serving.in_use import InUse
-from serving.loaded_model import LoadedModel, Places
-from serving.lookup import AD_ID, POSITION, Ad, Attributes, Counts, LookUp
+from serving.inputs import CountedAds, Kept, inputs_of
+from serving.loaded_model import LoadedModel
+from serving.lookup import LookUp
 from serving.models import ModelWatch
 from serving.problems import unavailable
-from serving.requests import Candidate, Features, PredictRequest, feature_text
+from serving.requests import Features, PredictRequest, feature_text
 
 NO_VERSION = NO_HASH = "none"
 OF_TABLE = frozenset(COLUMNS)
@@ -32,25 +33,9 @@ OF_ALL_ADS = ("clicks", "impressions", "prior_strength")
 Floats = NDArray[np.float64]
 
 
-class AskedAd(NamedTuple):
-    """An ad of a request with what is stated of it."""
-
-    ad: Ad
-    stated: Attributes
-
-
-class CountedAds(NamedTuple):
-    """A request's ads with what is known of them; `counts` (ads, names)."""
-
-    ads: Sequence[AskedAd]
-    user: Attributes
-    counts: Counts
-    names: tuple[str, ...]
-
-
 class Scores(NamedTuple):
-    """Probabilities of a request's ads, in order, with everything they were computed from: of each ad the `inputs` by
-    `input_names`, NaN where a number is not there. `others` are to score the same, `counted`, beside."""
+    """Probabilities of a request's ads, in order, with everything they were computed from. `others` are to score the
+    same, `counted`, beside."""
 
     source: str
     model_version: str
@@ -58,8 +43,7 @@ class Scores(NamedTuple):
     counts_as_of: datetime | None
     user: str
     probabilities: Sequence[float]
-    input_names: tuple[str, ...]
-    inputs: Sequence[Sequence[float]]
+    inputs: Kept
     counted: CountedAds | None = None
     others: Sequence[LoadedModel] = ()
 
@@ -89,17 +73,16 @@ class Scoring:
             places = model.places(counted.names)
             if places is None:
                 continue
-            fields, counts = inputs_of(model, places, request, counted, now)
-            probabilities = model.probabilities(np.concatenate((fields, counts), axis=1))
+            inputs = inputs_of(model, places, request, counted, now)
+            probabilities = model.probabilities(inputs.matrix())
             if probabilities is not None:
                 given = source, model.version, model.feature_set_hash, snapshot.as_of, user, probabilities
-                others = in_use.others(source, model)
-                return Scores(*given, model.input_names, _rows(fields, counts), counted, others)
+                return Scores(*given, inputs.kept(model, counted.alike), counted, in_use.others(source, model))
             if source == CANARY:
                 self._models.end_canary(model.version, model.last_failure)
-        names, inputs = _prior_inputs(snapshot, counted, self._prior_strength)
-        probabilities = [_prior_ctr(*row) for row in inputs]
-        return Scores("prior", NO_VERSION, NO_HASH, snapshot.as_of, user, probabilities, names, inputs)
+        kept = _prior_inputs(snapshot, counted, self._prior_strength)
+        probabilities = [_prior_ctr(*row) for row in kept.rows]
+        return Scores("prior", NO_VERSION, NO_HASH, snapshot.as_of, user, probabilities, kept)
 
     def _without_counts(self, in_use: InUse, request: PredictRequest, user: str) -> Scores:
         """By the prior of a bundle."""
@@ -109,42 +92,24 @@ class Scoring:
         inputs = [prior.inputs(candidate.ad_id, self._prior_strength) for candidate in request.candidates]
         probabilities = [prior_ctr(each) for each in inputs]
         rows = [list(each.values()) for each in inputs]
-        return Scores("prior", NO_VERSION, NO_HASH, None, user, probabilities, tuple(inputs[0]), rows)
-
-
-def inputs_of(
-    model: LoadedModel, places: Places, request: PredictRequest, counted: CountedAds, now: datetime
-) -> tuple[Floats, Counts]:
-    """Request fields and numbers, and counts, of each ad: the model's inputs, in its order."""
-    timestamp = now.timestamp()
-    fields = [[float(candidate.position), timestamp] for candidate in request.candidates]
-    if model.numbers:
-        for row, numbers in zip(fields, numbers_of(request, counted, model.numbers), strict=True):
-            row += numbers
-    return np.array(fields), counted.counts.take(places, axis=1)
+        return Scores("prior", NO_VERSION, NO_HASH, None, user, probabilities, Kept({}, tuple(inputs[0]), rows))
 
 
 def counted_ads(lookup: LookUp, request: PredictRequest, user_id: str) -> CountedAds:
     """What a snapshot knows of each of a request's ads."""
-    user, stated = lookup.attributes("user", user_id), stated_by(request.features)
+    user, stated = lookup.user(user_id), stated_by(request.features)
     stated[USER] = user_id
-    alike = not any(candidate.features for candidate in request.candidates)
-    if alike:
-        ads = [AskedAd(lookup.ad(candidate.ad_id, stated), stated) for candidate in request.candidates]
-    else:
-        ads = [_asked_ad(lookup, candidate, stated) for candidate in request.candidates]
     positions = [candidate.position for candidate in request.candidates]
-    if alike:
-        counts = lookup.counts([ad for ad, _ in ads], positions, stated, user)
-    else:
-        each = [lookup.counts([ad], [at], own, user) for (ad, own), at in zip(ads, positions, strict=True)]
-        counts = np.concatenate(each)
-    return CountedAds(ads, user, counts, lookup.names)
-
-
-def _asked_ad(lookup: LookUp, candidate: Candidate, stated: Attributes) -> AskedAd:
-    own = {**stated, **stated_by(candidate.features), USER: stated[USER]}
-    return AskedAd(lookup.ad(candidate.ad_id, own), own)
+    if not any(candidate.features for candidate in request.candidates):
+        found = lookup.ads([candidate.ad_id for candidate in request.candidates], stated)
+        counts = lookup.counts(found, positions, stated, user)
+        alike = [stated] * len(found)
+        return CountedAds(found, alike, user.attributes, counts, lookup.names, lookup.alike)
+    owns = [{**stated, **stated_by(candidate.features), USER: user_id} for candidate in request.candidates]
+    ads = [lookup.ads([each.ad_id], own)[0] for each, own in zip(request.candidates, owns, strict=True)]
+    asked = zip(ads, positions, owns, strict=True)
+    counts = np.concatenate([lookup.counts([ad], [position], own, user) for ad, position, own in asked])
+    return CountedAds(ads, owns, user.attributes, counts, lookup.names)
 
 
 def stated_by(features: Features) -> dict[str, str]:
@@ -155,29 +120,14 @@ def stated_by(features: Features) -> dict[str, str]:
     }
 
 
-def numbers_of(request: PredictRequest, counted: CountedAds, keys: Sequence[str]) -> Iterator[list[float]]:
-    """Of each ad, the number that is the value of each key; NaN where it is none."""
-    for candidate, (ad, stated) in zip(request.candidates, counted.ads, strict=True):
-        told = {**stated, AD_ID: candidate.ad_id, POSITION: str(candidate.position)}
-        values = key_values(keys, told, ad.attributes, counted.user)
-        yield [number(values[key] or "") for key in keys]
-
-
-def _rows(fields: Floats, counts: Counts) -> list[list[float]]:
-    """Of each ad both, side by side. Counts stay integers, of which JSON is made in a quarter of the time."""
-    return [own + counted for own, counted in zip(fields.tolist(), counts.tolist(), strict=True)]
-
-
-def _prior_inputs(
-    snapshot: Snapshot, counted: CountedAds, strength: float
-) -> tuple[tuple[str, ...], list[list[float]]]:
+def _prior_inputs(snapshot: Snapshot, counted: CountedAds, strength: float) -> Kept:
     """What the priors of ads are computed from; a snapshot that does not count ads leaves all ads alike."""
     meta = snapshot.meta
     if not meta.impressions:
         raise unavailable("no_counts", "the snapshot of the counts holds no impression")
     places = [snapshot.lookup.names.index(name) for name in meta.prior]
     of_all = [float(meta.clicks), float(meta.impressions), strength]
-    return (*OF_ALL_ADS, *meta.prior), [of_all + own for own in counted.counts[:, places].tolist()]
+    return Kept({}, (*OF_ALL_ADS, *meta.prior), [of_all + own for own in counted.counts[:, places].tolist()])
 
 
 def _prior_ctr(

@@ -20,13 +20,14 @@ from data_contracts.model_versions import CANARY
 from data_contracts.settings import Settings
 from serving.background import Repeated
 from serving.event_log import EventLog
+from serving.inputs import inputs_of
 from serving.loaded_model import LoadedModel
 from serving.metrics import Metrics
 from serving.models import ModelWatch
 from serving.predictions import Answer
 from serving.requests import PredictRequest
 from serving.score_shift import ScoreShift
-from serving.scoring import Scores, inputs_of
+from serving.scoring import Scores
 
 if TYPE_CHECKING:
     from serving.kernel_model import Inputs
@@ -157,7 +158,7 @@ def _inputs(model: LoadedModel, each: Answered) -> "Inputs | None":
     places = None if counted is None else model.places(counted.names)
     if counted is None or places is None:
         return None
-    return np.concatenate(inputs_of(model, places, each.request, counted, each.at), axis=1)
+    return inputs_of(model, places, each.request, counted, each.at).matrix()
 
 
 def _record(model: LoadedModel, each: Answered, own: Sequence[float]) -> EncodedRows:

@@ -5,12 +5,22 @@
 
 import math
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import lmdb
 
 from data_contracts.keys import ALL
-from data_contracts.snapshot import CATALOGS, META_KEY, SnapshotMeta, unpacked_attributes, unpacked_counts
+from data_contracts.snapshot import (
+    A_USER,
+    AD,
+    META_KEY,
+    SnapshotMeta,
+    is_of_user,
+    unpacked_attributes,
+    unpacked_counts,
+    unpacked_user,
+)
 
 
 def checked(path: Path) -> SnapshotMeta:
@@ -36,12 +46,20 @@ def _check_meta(meta: SnapshotMeta) -> None:
 
 def _check_entry(meta: SnapshotMeta, key: bytes, value: bytes) -> None:
     kind = key.partition(b"\0")[0].decode()
-    if kind in CATALOGS:
+    if kind == AD:
         unpacked_attributes(value)
-        return
-    names = meta.counts.get(kind)
-    least = -math.inf if kind == ALL else 0  # sums of features stand there too
-    if names is None or len(value) != 8 * len(names) or min(unpacked_counts(value), default=0) < least:
+    elif kind == A_USER:
+        of_tuples = unpacked_user(value).counts
+        of_users = [names for text, names in meta.counts.items() if is_of_user(text)]
+        for names, own in zip(of_users, of_tuples, strict=True):
+            for counts in own.values():
+                _check_counts(names, counts, 0)
+    else:
+        _check_counts(meta.counts.get(kind), value, -math.inf if kind == ALL else 0)  # sums of features stand there too
+
+
+def _check_counts(names: Sequence[str] | None, packed: bytes, least: float) -> None:
+    if names is None or len(packed) != 8 * len(names) or min(unpacked_counts(packed), default=0) < least:
         raise ValueError("an entry does not match the snapshot's meta")
 
 

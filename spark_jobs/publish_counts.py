@@ -4,6 +4,7 @@ import argparse
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -12,18 +13,22 @@ import numpy as np
 from pyspark.sql import functions as F
 
 from data_contracts.features import Count
-from data_contracts.keys import ALL, CONTEXT, default_value, key_columns
+from data_contracts.keys import ALL, CONTEXT, USER, default_value, key_columns
 from data_contracts.schema import Table
 from data_contracts.snapshot import (
+    A_USER,
+    AD,
     META_KEY,
     SnapshotMeta,
     checksum_file,
+    is_of_user,
     make_current,
     packed_attributes,
     packed_counts,
     snapshot_file,
     state_checksum,
     stored_key,
+    user_entries,
 )
 from data_contracts.tables import ADS, COUNT_TILES, USERS
 from spark_jobs.counts import by_key_tuple, hourly_counts
@@ -35,6 +40,7 @@ Layout = Mapping[tuple[str, ...], Sequence[Count]]
 KEPT = 2
 """How many snapshots stay: the one in use and the one before it."""
 LARGEST_BYTES = 1 << 36
+USERS_AT_ONCE = 50_000
 
 
 def main(lake: Lake, as_of: datetime, arguments: argparse.Namespace) -> str:
@@ -60,31 +66,37 @@ def main(lake: Lake, as_of: datetime, arguments: argparse.Namespace) -> str:
 
 def _entries(lake: Lake, as_of: int, layout: Layout, sums: Sequence[int]) -> Iterator[list[tuple[bytes, bytes]]]:
     """Keys and values, a part of the snapshot at a time; `sums` stand behind the counts of all."""
+    of_users = []
     for keys, counts in layout.items():
-        entities = _entities(lake, as_of, keys, counts)
+        entities, text = _entities(lake, as_of, counts), key_columns(keys)
+        if is_of_user(text):
+            of_users.append(entities)
+            continue
         if sums and not keys:
-            of_all = dict(entities).get(stored_key(ALL, ""), packed_counts([0] * len(counts)))
-            entities = [(stored_key(ALL, ""), of_all + packed_counts(sums))]
-        yield entities
-    for name, table, own_id in (("ad", ADS, "ad_id"), ("user", USERS, "user_id")):
-        yield _attributes(lake, as_of, name, table, own_id)
+            of_all = dict(entities).get("", packed_counts([0] * len(counts)))
+            entities = [("", of_all + packed_counts(sums))]
+        yield [(stored_key(text, name), packed) for name, packed in entities]
+    yield [(stored_key(AD, ad), packed_attributes(known)) for ad, known in _attributes(lake, as_of, AD, ADS, "ad_id")]
+    entries = user_entries(_attributes(lake, as_of, A_USER, USERS, USER), of_users)
+    while part := list(islice(entries, USERS_AT_ONCE)):
+        yield part
 
 
-def _entities(lake: Lake, as_of: int, keys: tuple[str, ...], counts: Sequence[Count]) -> list[tuple[bytes, bytes]]:
+def _entities(lake: Lake, as_of: int, counts: Sequence[Count]) -> list[tuple[str, bytes]]:
+    """Packed counts of the entities of one key tuple, by name."""
     found = hourly_counts(lake.read(COUNT_TILES), counts, as_of).toArrow()
     values = np.stack([found.column(count.name).to_numpy() for count in counts], axis=1).astype("<i8")
     names = found.column("entity").to_pylist()
-    text = key_columns(keys)
-    return [(stored_key(text, name), row.tobytes()) for name, row in zip(names, values, strict=True)]
+    return [(name, row.tobytes()) for name, row in zip(names, values, strict=True)]
 
 
-def _attributes(lake: Lake, as_of: int, name: str, table: Table, own_id: str) -> list[tuple[bytes, bytes]]:
-    """The newest row of each ad or user that was known before `as_of`."""
+def _attributes(lake: Lake, as_of: int, name: str, table: Table, own_id: str) -> list[tuple[str, dict[str, str]]]:
+    """The newest row of each ad or user that was known before `as_of`, by id."""
     known = lake.read(table).where(F.unix_micros("received_at") < as_of * 1_000_000)
     columns = [column.name for column in table.event_columns if column.name != own_id]
     newest = known.groupBy(own_id).agg(F.max_by(F.struct(*columns), "received_at").alias("told"))
     rows = newest.toArrow().to_pylist(maps_as_pydicts="strict")
-    return [(stored_key(name, row[own_id]), packed_attributes(_by_key(name, row["told"]))) for row in rows]
+    return [(row[own_id], _by_key(name, row["told"])) for row in rows]
 
 
 def _by_key(name: str, told: Mapping[str, Any]) -> dict[str, str]:

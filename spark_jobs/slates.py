@@ -11,16 +11,18 @@ SLATED = (MODEL_PREDICTIONS, SHADOW_PREDICTIONS)
 """The tables whose rows may land as slates."""
 OF_ONE_AD = ("ad_id", "impression_id", "position", "prediction_id", "probability", "served_probability")
 SLATE = f"ARRAY<STRUCT<{', '.join(f'{name}: STRING' for name in OF_ONE_AD)}, inputs: ARRAY<DOUBLE>>>"
+SHARED = "coalesce(s.features, CAST(map() AS MAP<STRING, DOUBLE>))"
 TORN = "slate: its inputs and input_names do not fit"
 FIT = (
     "coalesce(size(ad.inputs) = size(s.input_names) AND size(array_distinct(s.input_names)) = size(s.input_names) "
-    "AND NOT array_contains(transform(s.input_names, name -> name IS NULL), true), false)"
+    "AND NOT array_contains(transform(s.input_names, name -> name IS NULL), true) "
+    f"AND NOT arrays_overlap(s.input_names, map_keys({SHARED})), false)"
 )
 
 
 def with_stated_ads(events: DataFrame, table: Table, schema: str, stated: str) -> DataFrame:
     """`events` with the struct `stated` of what each row of a slated table is told, by column: one an ad of a slate, or
-    the one of a row that holds no slate. An input that is null is left out of features."""
+    the one of a row that holds no slate. Its features are those of the row and its own; a null is left out of them."""
     parsed = events.withColumn("s", F.from_json("row", f"{schema}, input_names ARRAY<STRING>, slate {SLATE}"))
     ads = parsed.withColumn("ad", F.explode_outer("s.slate"))
     names = [column.name for column in table.event_columns]
@@ -38,4 +40,5 @@ def _told(name: str) -> str:
 
 
 def _inputs() -> str:
-    return "map_filter(map_from_arrays(s.input_names, ad.inputs), (name, value) -> value IS NOT NULL)"
+    own = "map_filter(map_from_arrays(s.input_names, ad.inputs), (name, value) -> value IS NOT NULL)"
+    return f"map_concat({SHARED}, {own})"

@@ -18,16 +18,21 @@ import lmdb
 import pytest
 import uvicorn
 
+from data_contracts.keys import entity_name
 from data_contracts.settings import Settings, load
 from data_contracts.snapshot import (
+    A_USER,
+    AD,
     META_KEY,
     SnapshotMeta,
     entity_key,
+    is_of_user,
     make_current,
     packed_attributes,
     packed_counts,
     snapshot_file,
     stored_key,
+    user_entries,
 )
 from serving.__main__ import server_config
 from serving.application import Application
@@ -125,10 +130,18 @@ def publish(settings: Settings) -> Callable[..., Path]:
         building, file = settings.snapshots / "building", snapshot_file(settings.snapshots, as_of)
         with lmdb.open(str(building), subdir=False, map_size=1 << 36, lock=False) as environment:
             with environment.begin(write=True) as transaction:
+                of_users: dict[str, list[tuple[str, bytes]]] = {text: [] for text in layout if is_of_user(text)}
                 for (keys, *values), counts in entities.items():
-                    transaction.put(entity_key(keys, values), packed_counts(counts))
-                for key, known in attributes.items():
-                    transaction.put(stored_key(*key), packed_attributes(known))
+                    if keys in of_users:
+                        of_users[keys].append((entity_name(values), packed_counts(counts)))
+                    else:
+                        transaction.put(entity_key(keys, values), packed_counts(counts))
+                for (kind, own_id), known in attributes.items():
+                    if kind == AD:
+                        transaction.put(stored_key(kind, own_id), packed_attributes(known))
+                users = [(own_id, known) for (kind, own_id), known in attributes.items() if kind == A_USER]
+                for key, value in user_entries(users, list(of_users.values())):
+                    transaction.put(key, value)
                 transaction.put(META_KEY, SnapshotMeta(as_of, layout, *totals, prior).packed())
             environment.sync(True)
         building.rename(file)

@@ -42,4 +42,6 @@ def stated_rows(row: dict[str, Any]) -> Iterator[dict[str, Any]]:
     shared = {name: value for name, value in row.items() if name not in ("slate", "input_names")}
     for ad in row["slate"]:
         told = zip(row["input_names"], ad.pop("inputs"), strict=True)
-        yield {**shared, **ad, "features": {name: value for name, value in told if value is not None}}
+        own = {name: value for name, value in told if value is not None}
+        assert own.keys().isdisjoint(row["features"])
+        yield {**shared, **ad, "features": {**row["features"], **own}}

@@ -18,7 +18,7 @@ AT_NOON = datetime(2019, 11, 30, 12, tzinfo=UTC)
 
 def ad_counts(snapshot: Snapshot, ad_id: str) -> dict[str, int]:
     lookup = snapshot.lookup
-    (row,) = lookup.counts([lookup.ad(ad_id, {})], [1], {"user_id": "u"}, {}).tolist()
+    (row,) = lookup.counts(lookup.ads([ad_id], {}), [1], {"user_id": "u"}, lookup.user("u")).tolist()
     return {name: count for name, count in zip(lookup.names, row, strict=True) if count}
 
 

@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 from data_contracts.keys import key_tuple, key_values
 from serving import lookup as lookup_module
 from serving.counts import Snapshot
+from serving.inputs import numbers_of
+from serving.lookup import LookUp
 from serving.requests import Candidate, PredictRequest
-from serving.scoring import counted_ads, numbers_of
+from serving.scoring import counted_ads
 
 KEYS = (
     "all", "user_id", "ad_id", "position", "campaign_id", "ad.topic", "device_type", "consent", "user.features.age",
@@ -78,6 +80,8 @@ FEATURES = st.fixed_dictionaries(
         "site": st.sampled_from(["news", "x" * 600]),
     },
 )
+MOST = 40
+"""To be remembered, and more than one request asks about."""
 REQUESTS = st.builds(
     PredictRequest,
     user_id=st.sampled_from(["u", "v", "never seen"]),
@@ -112,14 +116,27 @@ def test_counts_of_a_slate_are_those_of_each_ad_by_itself(snapshot: Snapshot, re
 
 
 def test_what_is_remembered_is_bounded(snapshot: Snapshot, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lookup_module, "REMEMBERED", 3)
+    monkeypatch.setattr(lookup_module, "REMEMBERED", MOST)
     lookup = snapshot.lookup
     for number in range(50):
         ads = [Candidate(f"ad-{number}-{place}", 1) for place in range(2)]
         counted_ads(lookup, PredictRequest("u", {"site": f"site-{number}"}, ads, is_slate=True), "u")
-    assert len(lookup._ads) <= 3
-    assert max(len(group._remembered) for group in lookup._groups) <= 3 + 2
-    assert max(len(group._remembered) for group in lookup._groups) > 1
+    assert 1 < len(lookup._ads) <= MOST
+    assert 1 < held(lookup) <= 2 * MOST
+
+
+def test_what_is_remembered_under_one_context_is_bounded_too(
+    snapshot: Snapshot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lookup_module, "REMEMBERED", MOST)
+    for number in range(50):
+        request = PredictRequest("u", {"campaign_id": f"campaign-{number}"}, [Candidate("a", 1)], is_slate=False)
+        counted_ads(snapshot.lookup, request, "u")
+    assert 1 < held(snapshot.lookup) <= 2 * MOST
+
+
+def held(lookup: LookUp) -> int:
+    return max(len(lookup._contexts), sum(map(len, lookup._known.values())))
 
 
 def numbers(snapshot: Snapshot, request: PredictRequest, *keys: str) -> Any:

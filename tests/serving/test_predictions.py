@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from data_contracts.tables import MODEL_PREDICTIONS
+from serving.inputs import Kept
 from serving.predictions import answer, answer_body, minted_ids, record
 from serving.requests import Candidate, PredictRequest
 from serving.scoring import Scores
@@ -18,7 +19,7 @@ SLATE = PredictRequest("u", {}, [Candidate("a", 1), Candidate("b", 2)], is_slate
 def scores(*probabilities: float, number: float = 2.5) -> Scores:
     inputs = [[1.0, number, place] for place in range(len(probabilities))]
     names = ("position", "price", "ad_clicks_1d")
-    return Scores("model", "7", "abc", NOON, "pseudonym", probabilities, names, inputs)
+    return Scores("model", "7", "abc", NOON, "pseudonym", probabilities, Kept({"timestamp": 7.5}, names, inputs))
 
 
 @pytest.mark.parametrize("probability", [0.1, 1 / 3, 5e-324, 1e-9, 0.30000000000000004, 1.0, 0.0, 2.5e-17])
@@ -42,7 +43,7 @@ def test_a_slate_is_one_record_that_states_every_column_of_each_ad() -> None:
     assert [(row["ad_id"], row["position"], row["probability"]) for row in rows] == [("a", 1, 0.1), ("b", 2, 0.2)]
     assert [row["prediction_id"] for row in rows] == [each.prediction_id for each in given.predictions]
     assert [row["impression_id"] for row in rows] == [each.impression_id for each in given.predictions]
-    assert rows[1]["features"] == {"position": 1.0, "price": 2.5, "ad_clicks_1d": 1}
+    assert rows[1]["features"] == {"timestamp": 7.5, "position": 1.0, "price": 2.5, "ad_clicks_1d": 1}
     assert (rows[0]["user_id"], rows[0]["predicted_at"]) == ("pseudonym", "2019-11-30T12:00:00.000000Z")
 
 

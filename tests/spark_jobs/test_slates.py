@@ -52,6 +52,19 @@ def test_each_ad_of_a_slate_is_a_row_with_what_all_share(landed):
     assert first["id_hash"] != second["id_hash"]
 
 
+def test_inputs_that_all_ads_share_are_features_of_each(landed):
+    row = {**SHARED, "features": {"timestamp": 7.5}, "input_names": ["a"], "slate": [ad(1, [1.0]), ad(2, [None])]}
+    first, second = told(landed, row)
+    assert (first["reason"], second["reason"]) == (None, None)
+    assert first["features"] == {"timestamp": 7.5, "a": 1.0}
+    assert second["features"] == {"timestamp": 7.5}
+
+
+def test_an_input_that_is_shared_and_each_ads_own_is_refused(landed):
+    (found,) = told(landed, {**SHARED, "features": {"a": 2.0}, "input_names": ["a"], "slate": [ad(1, [1.0])]})
+    assert found["reason"] == TORN
+
+
 def test_a_row_without_a_slate_is_one_prediction_as_it_was_landed_before(landed):
     row = {**SHARED, **ad(1, []), "features": {"position": 1.0}}
     del row["inputs"]
