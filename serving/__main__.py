@@ -10,6 +10,7 @@ import uvicorn
 from data_contracts.pseudonym import load_key
 from data_contracts.settings import ConfigurationError, Settings, load
 from serving.application import Application
+from serving.garbage import collect_seldom
 from serving.json_log import begin_log
 from serving.listening import listening
 from serving.timed import TimedProtocol
@@ -21,6 +22,7 @@ QUIET_MLFLOW = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_ENABLE_ARTIFACTS_PRO
 def main() -> None:
     """Listens until SIGTERM or SIGINT; then finishes what is in flight and seals the open segments."""
     begin_log()
+    collect_seldom()
     # uvicorn raises the signal again once it has shut down in order: then the process is to end well, not to be killed.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     for name, value in QUIET_MLFLOW.items():

@@ -15,19 +15,16 @@ LEAST_A_ROUND = 16
 
 
 class Admission:
-    """Of one event loop. `delay_limit` is in seconds, `in_flight_limit` in requests that wait for the disk."""
+    """Of one event loop. `delay_limit` is in seconds, `in_flight_limit` in requests that wait for the disk; `is_late`
+    says whether the last round was too long."""
 
     def __init__(self, delay_limit: float, in_flight_limit: int) -> None:
         self._delay_limit, self._in_flight_limit = delay_limit, in_flight_limit
         self._loop: asyncio.AbstractEventLoop | None = None
         self._round_began, self._let_in = 0.0, 0
-        self._late_since: float | None = None
+        self._late_since = 0.0
+        self.is_late = False
         self.in_flight = 0
-
-    @property
-    def is_late(self) -> bool:
-        """Was the last round too long?"""
-        return self._late_since is not None
 
     def admits(self) -> bool:
         """May a request that comes up now be worked on?"""
@@ -38,8 +35,8 @@ class Admission:
             self._loop.call_soon(self._end_round)
         if self.in_flight >= self._in_flight_limit:
             return False
-        is_late = self._late_since is not None and now - self._late_since >= PATIENCE_SECONDS
-        if is_late and self._let_in >= LEAST_A_ROUND and now - self._round_began >= self._delay_limit:
+        is_for_long = self.is_late and now - self._late_since >= PATIENCE_SECONDS
+        if is_for_long and self._let_in >= LEAST_A_ROUND and now - self._round_began >= self._delay_limit:
             return False
         self._let_in += 1
         return True
@@ -47,6 +44,6 @@ class Admission:
     def _end_round(self) -> None:
         self._loop = None
         if time.perf_counter() - self._round_began <= self._delay_limit:
-            self._late_since = None
-        elif self._late_since is None:
-            self._late_since = self._round_began
+            self.is_late = False
+        elif not self.is_late:
+            self.is_late, self._late_since = True, self._round_began

@@ -34,6 +34,7 @@ from serving.collector import collectors
 from serving.counts import SnapshotWatch
 from serving.direct import JsonRoute
 from serving.event_log import EventLog
+from serving.garbage import FULL_SECONDS, collect
 from serving.loaded_model import Message, Receive, Send
 from serving.metrics import CONTENT_TYPE, Metrics
 from serving.models import ModelWatch
@@ -80,6 +81,7 @@ class Application:
             Repeated("model-watch", every, self.models.check),
             Repeated("metrics", 1.0, self._measure),
             Repeated("key-watch", KEYS_SECONDS, self.access.reload),
+            Repeated("garbage", FULL_SECONDS, collect),
             self.shadowing,
         )
         collected = {

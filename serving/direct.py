@@ -6,7 +6,7 @@ routes; so a refusal that hangs on headers is made there only.
 """
 
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from functools import lru_cache, partial
 from http import HTTPStatus
 from typing import Any
@@ -138,13 +138,23 @@ class DirectProtocol(HttpToolsProtocol):
 
     def write_response(self, response: Response, keep_alive: bool) -> None:
         """The whole answer in one piece."""
-        lines = [b"%s: %s\r\n" % header for header in self.server_state.default_headers]
-        if response.headers:
-            lines += [f"{name}: {value}\r\n".encode() for name, value in response.headers.items()]
-        if not keep_alive and not response.hangs_up:
-            lines.append(b"connection: close\r\n")
-        start, body = _response_start(response.status, response.content_type), response.body
-        self.transport.write(b"%s%d\r\n%s\r\n%s" % (start, len(body), b"".join(lines), body))
+        self.transport.write(response_bytes(response, self.server_state.default_headers, keep_alive))
+
+
+def response_bytes(response: Response, default_headers: Iterable[tuple[bytes, bytes]], keep_alive: bool) -> bytes:
+    """A response as it is sent."""
+    lines = [_header_line(*header) for header in default_headers]
+    if response.headers:
+        lines += [f"{name}: {value}\r\n".encode() for name, value in response.headers.items()]
+    if not keep_alive and not response.hangs_up:
+        lines.append(b"connection: close\r\n")
+    start, body = _response_start(response.status, response.content_type), response.body
+    return b"%s%d\r\n%s\r\n%s" % (start, len(body), b"".join(lines), body)
+
+
+@lru_cache(maxsize=16)
+def _header_line(name: bytes, value: bytes) -> bytes:
+    return b"%s: %s\r\n" % (name, value)
 
 
 @lru_cache(maxsize=256)

@@ -1,6 +1,8 @@
 """Rows on disk before their answers are given: asyncio's side of serving's one group commit."""
 
 import asyncio
+import logging
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -8,6 +10,7 @@ from data_contracts.group_commit import GroupCommit, QueueFullError
 from data_contracts.landing import EncodedRows, LandingWriter
 from data_contracts.settings import Settings
 
+LOGGER = logging.getLogger(__name__)
 PRODUCER = "serving"
 NEARLY_FULL = 0.9
 
@@ -22,8 +25,16 @@ class Waiting(NamedTuple):
     settled: Sequence[Settled]
 
 
+class Ended(NamedTuple):
+    """Whom to tell that a write ended, and how."""
+
+    settled: Sequence[Settled]
+    error: Exception | None
+
+
 class EventLog:
-    """Serving's landing segments: predictions and events alike."""
+    """Serving's landing segments: predictions and events alike. Of one event loop; `ended` are writes that nobody was
+    told of yet."""
 
     def __init__(self, settings: Settings) -> None:
         limits = settings.serving
@@ -34,7 +45,8 @@ class EventLog:
             return LandingWriter(settings.landing, PRODUCER, limits.segment_limit_bytes, limits.segment_limit_seconds)
 
         seal_check_seconds = limits.segment_limit_seconds / 4
-        self._commit = GroupCommit[Waiting](opened, _tell, limits.log_queue_bytes, seal_check_seconds)
+        self.ended: deque[Ended] = deque()
+        self._commit = GroupCommit[Waiting](opened, self._tell, limits.log_queue_bytes, seal_check_seconds)
 
     @property
     def problem(self) -> str:
@@ -66,12 +78,14 @@ class EventLog:
         """`settled` is called in the running event loop, after this has returned: once all of `batches` are on disk, or
         with the error for which none of them counts as stored."""
         if not self._round:
-            asyncio.get_running_loop().call_soon(self._submit_round)
+            asyncio.get_running_loop().call_soon(self.submit_round)
         self._round.append((batches, settled))
 
-    def _submit_round(self) -> None:
+    def submit_round(self) -> None:
         """All of one round of the event loop at once: each by itself would wake the writer, which then stands in the
-        way of the next, and would have a sync of its own."""
+        way of the next, and would have a sync of its own. Sooner, where the round lets nobody in any more."""
+        if not self._round:
+            return
         loop, round_ = asyncio.get_running_loop(), self._round
         self._round = []
         try:
@@ -87,6 +101,23 @@ class EventLog:
             self._commit.submit(batches, Waiting(loop, [settled]))
         except QueueFullError as error:
             loop.call_soon(settled, error)
+
+    def settle(self) -> None:
+        """Tells whose writes have ended, in the event loop: between two requests, too, since a long round of requests
+        would keep what is done from being said."""
+        while self.ended:
+            settled, error = self.ended.popleft()
+            for tell in settled:
+                try:
+                    tell(error)
+                except Exception:
+                    LOGGER.exception("somebody could not be told how a write ended")
+
+    def _tell(self, group: Sequence[Waiting], error: Exception | None) -> None:
+        """For the thread that writes."""
+        self.ended.extend(Ended(waiting.settled, error) for waiting in group)
+        for loop in {waiting.loop for waiting in group if waiting.loop is not None}:
+            loop.call_soon_threadsafe(self.settle)
 
     def append(self, batches: Sequence[EncodedRows]) -> None:
         """For rows that nobody waits for; from any thread. QueueFullError when they are not taken."""
@@ -109,14 +140,3 @@ class EventLog:
 
         self.submit(batches, tell)
         await stored
-
-
-def _tell(group: Sequence[Waiting], error: Exception | None) -> None:
-    for loop in {waiting.loop for waiting in group if waiting.loop is not None}:
-        own = [settled for waiting in group if waiting.loop is loop for settled in waiting.settled]
-        loop.call_soon_threadsafe(_settle, own, error)
-
-
-def _settle(group: Sequence[Settled], error: Exception | None) -> None:
-    for settled in group:
-        settled(error)

@@ -55,6 +55,7 @@ class Metrics:
         self._named: dict[str, str] = {}
         self._seconds_of = lru_cache(256)(lambda route, status: self._seconds.labels(route, str(status)))
         self._predictions_of = lru_cache(64)(self._predictions.labels)
+        self._refusals_of = lru_cache(64)(self._refusals.labels)
 
     def _gauge(self, name: str, about: str, mode: str) -> Gauge:
         return Gauge(name, about, registry=self._registry, multiprocess_mode=mode)  # type: ignore[arg-type]
@@ -76,7 +77,7 @@ class Metrics:
         self._left_out.inc(ads)
 
     def refused(self, kind: str) -> None:
-        self._refusals.labels(kind).inc()
+        self._refusals_of(kind).inc()
 
     def state(
         self,

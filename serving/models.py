@@ -3,7 +3,6 @@
 While MLflow does not answer what is loaded stays; at start serving's own copies take its place.
 """
 
-import gc
 import logging
 import threading
 import time
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from data_contracts.model_versions import CANARY, CHAMPION, PREVIOUS, SHADOW
 from data_contracts.settings import Settings
+from serving.garbage import set_apart
 from serving.in_use import Canary, InUse
 from serving.loaded_model import LoadedModel, loaded
 from serving.model_copies import DamagedCopyError, ModelCopies
@@ -126,7 +126,7 @@ class ModelWatch:
         if champion is not None and champion is not self.in_use.champion:
             self.problem = ""
             if self.in_use.champion is None:
-                _set_apart()
+                set_apart()
             with self._swapping:
                 self.in_use = self.in_use._replace(champion=champion, previous=self.in_use.champion)
             LOGGER.info("model version %s answers", champion.version)
@@ -225,10 +225,3 @@ class ModelWatch:
         if problem and self._wanted is None:
             self.problem = problem
         self.registry_problem = problem
-
-
-def _set_apart() -> None:
-    """What was imported and loaded so far stays for good: to look through it for garbage again and again would halt all
-    requests for a quarter of a second each time."""
-    gc.collect()
-    gc.freeze()

@@ -2,7 +2,9 @@
 
 import asyncio
 from collections.abc import Container
+from functools import lru_cache
 
+from serving.direct import response_bytes
 from serving.problems import OVERLOADED, ProblemError
 from serving.protocol import LimitedProtocol
 
@@ -12,6 +14,7 @@ STUCK_SECONDS = 10.0
 """How long a client may leave an answer unread."""
 HEAD_END = b"\r\n\r\n"
 LENGTH = b"content-length:"
+LONGEST_PLAIN_HEAD = 2048
 
 
 class TimedProtocol(LimitedProtocol):
@@ -30,9 +33,13 @@ class TimedProtocol(LimitedProtocol):
             self._deadline = self.loop.call_later(SILENCE_SECONDS, transport.close)
 
     def data_received(self, data: bytes) -> None:
+        log = self.app.log
+        if log.ended:
+            log.settle()
         if self.app.admission.is_late and self._is_refused_unread(data):
+            log.submit_round()
             self.app.metrics.refused("overloaded")
-            self.write_response(OVERLOADED, keep_alive=True)
+            self.transport.write(_overloaded(*self.server_state.default_headers))
             return
         super().data_received(data)
         phase = "head" if self._is_in_head else "body" if self._lacks_body() else ""
@@ -91,14 +98,29 @@ class TimedProtocol(LimitedProtocol):
         super().connection_lost(exc)
 
 
+@lru_cache(maxsize=4)
+def _overloaded(*default_headers: tuple[bytes, bytes]) -> bytes:
+    """The refusal, as it is sent within the second that these headers name."""
+    return response_bytes(OVERLOADED, default_headers, keep_alive=True)
+
+
 def _is_whole_plain(data: bytes, routes: Container[str]) -> bool:
     """Is `data` one request, whole, to one of the routes that take JSON?"""
-    if not data.startswith(b"POST ") or data[5 : data.find(b" ", 5)].decode("latin-1") not in routes:
-        return False
     end = data.find(HEAD_END)
-    head = data[:end].lower()
-    at = head.find(LENGTH)
-    if end < 0 or at < 0 or b"connection:" in head or b"expect:" in head or b"transfer-encoding:" in head:
+    if not 0 < end <= LONGEST_PLAIN_HEAD:
         return False
-    length = head[at + len(LENGTH) :].split(b"\r\n", 1)[0].strip()
-    return length.isdigit() and len(data) == end + len(HEAD_END) + int(length)
+    path, length = _plain_head(data[:end])
+    return path in routes and len(data) == end + len(HEAD_END) + length
+
+
+@lru_cache(maxsize=1024)
+def _plain_head(head: bytes) -> tuple[str, int]:
+    """Path and Content-Length of a POST that asks for nothing else, or no path. Remembered, since the heads of a client
+    are mostly alike."""
+    lowered = head.lower()
+    at = lowered.find(LENGTH)
+    asks_more = b"connection:" in lowered or b"expect:" in lowered or b"transfer-encoding:" in lowered
+    if not head.startswith(b"POST ") or at < 0 or asks_more:
+        return "", 0
+    length = lowered[at + len(LENGTH) :].split(b"\r\n", 1)[0].strip()
+    return (head[5 : head.find(b" ", 5)].decode("latin-1"), int(length)) if length.isdigit() else ("", 0)

@@ -16,6 +16,7 @@ from uvicorn.supervisors import Multiprocess
 
 from data_contracts.settings import Settings, load
 from serving.application import Application
+from serving.garbage import collect_seldom
 from serving.json_log import begin_log
 from serving.listening import listening
 
@@ -35,6 +36,7 @@ def run_workers(config: uvicorn.Config, settings: Settings) -> None:
 def worker_application() -> Application:
     """What a worker runs."""
     begin_log()
+    collect_seldom()
     _forget_dead_workers(Path(os.environ[METRICS_FOLDER]))
     threading.Thread(target=_end_with_parent, name="parent-watch", daemon=True).start()
     return Application(load())

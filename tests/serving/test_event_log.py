@@ -1,6 +1,7 @@
 import asyncio
 import os
 import threading
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -135,3 +136,48 @@ def test_what_does_not_fit_together_is_stored_as_far_as_it_fits(
     asyncio.run(store())
     assert [type(told[number]) for number in range(4)] == [type(None), type(None), QueueFullError, QueueFullError]
     assert landed(settings) == [{"click_id": "0"}, {"click_id": "1"}]
+
+
+def blocked_until(condition: Callable[[], Any], seconds: float = 10.0) -> bool:
+    """Waits without letting the event loop go on."""
+    deadline = time.monotonic() + seconds
+    while not (found := bool(condition())) and time.monotonic() < deadline:
+        time.sleep(0.005)
+    return found
+
+
+def test_a_round_that_goes_on_may_hand_in_what_it_has_and_tell_what_has_ended(settings: Settings) -> None:
+    told: list[Exception | None] = []
+
+    async def in_one_round() -> None:
+        async with opened(settings) as log:
+            log.submit(rows(1), told.append)
+            assert not blocked_until(lambda: log.ended, 0.3)
+            log.submit_round()
+            assert blocked_until(lambda: log.ended)
+            assert told == []
+            log.settle()
+            assert told == [None]
+            await log.store(rows(2))
+
+    asyncio.run(in_one_round())
+    assert told == [None]
+
+
+def test_one_that_cannot_be_told_does_not_keep_the_others_from_it(
+    settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    told: list[Exception | None] = []
+
+    def broken(error: Exception | None) -> None:
+        raise RuntimeError("gone")
+
+    async def together() -> None:
+        async with opened(settings) as log:
+            log.submit(rows(1), broken)
+            log.submit(rows(2), told.append)
+            await log.store(rows(3))
+
+    asyncio.run(together())
+    assert told == [None]
+    assert "could not be told" in caplog.text

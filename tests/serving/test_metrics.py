@@ -90,7 +90,7 @@ def test_a_champion_that_cannot_be_used_makes_unready(
     publish()
     registry.promote(3)
     serving = serve()
-    waiting(lambda: serving.health()["model"]["refused"])
+    waiting(lambda: serving.health()["model"]["refused"] and serving.application.snapshots.current)
     (reason,) = serving.client.get("/healthz/ready").json()["reasons"]
     assert reason.startswith("no model: version 3 cannot be used: ")
     registry.promote(1)

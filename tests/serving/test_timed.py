@@ -143,3 +143,23 @@ def _raises_timeout(ask: Callable[[], None]) -> bool:
     except TimeoutError:
         return True
     return False
+
+
+@pytest.mark.parametrize(
+    ("data", "is_whole_plain"),
+    [
+        (WHOLE, True),
+        (WHOLE[:-1], False),
+        (WHOLE + b" ", False),
+        (WHOLE.replace(b"POST", b"GET"), False),
+        (WHOLE.replace(b"/predict", b"/health"), False),
+        (WHOLE.replace(b"Host: x", b"Connection: close"), False),
+        (WHOLE.replace(b"Host: x", b"Expect: 100-continue"), False),
+        (WHOLE.replace(b"Content-Length", b"Transfer-Encoding"), False),
+        (WHOLE.replace(b"Host: x", b"Host: " + b"x" * 3000), False),
+        (BODY, False),
+        (b"\r\n\r\n", False),
+    ],
+)
+def test_only_a_whole_plain_request_may_be_refused_unread(data: bytes, is_whole_plain: bool) -> None:
+    assert timed._is_whole_plain(data, {"/predict"}) is is_whole_plain
