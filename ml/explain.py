@@ -141,8 +141,8 @@ def prediction(settings: Settings, prediction_id: str) -> dict[str, Any]:
         rows = asked.to_arrow_table().to_pylist(maps_as_pydicts="strict")
     if not rows:
         raise ExplanationError(
-            f"{MODEL_PREDICTIONS.name} holds no prediction_id {prediction_id}; one that was just given is there after"
-            " the next run of ingest_events"
+            f"{MODEL_PREDICTIONS.name} holds no prediction_id {prediction_id}: it is not one, or was just given and is"
+            " there after the next run of ingest_events"
         )
     return dict(rows[0])
 

@@ -12,7 +12,7 @@ from typing import Annotated
 
 import msgspec
 
-from data_contracts.model_versions import CHAMPION
+from data_contracts.model_versions import CHAMPION, PREVIOUS
 from data_contracts.settings import Settings
 from serving.models import ModelWatch
 from serving.problems import ProblemError, Response, invalid, json_response
@@ -83,12 +83,13 @@ class Activator:
         from data_contracts import registry
 
         with registry_problems(), alone(self._settings, "activate"):
-            before = registry.aliases(self._settings).get(CHAMPION)
+            given = registry.aliases(self._settings)
+            before = given.get(CHAMPION)
             if if_match not in ("", ETAG_ANY, etag(before)):
                 raise ProblemError(412, "precondition_failed", f"the champion is version {before or 'none'}")
             found = registry.version(self._settings, version)
             if before == version:
-                return before
+                return given.get(PREVIOUS)
             if problem := self._models.problem_of(found):
                 raise ProblemError(409, "model_unusable", f"version {version} cannot be used: {problem}")
             registry.promote(self._settings, version, approved_by)

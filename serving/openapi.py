@@ -7,11 +7,12 @@ import msgspec
 
 from data_contracts.settings import Settings
 from data_contracts.tables import CONTRACT_VERSION
+from serving.access import role_for
 from serving.docs_page import HEADERS, page
 from serving.loaded_model import Message, Receive
 from serving.models import ModelWatch
 from serving.openapi_examples import Examples, examples
-from serving.openapi_routes import Operation, operations, told_answers
+from serving.openapi_routes import KEYED, Operation, operations, told_answers
 from serving.openapi_schemas import Schema, component_schemas
 from serving.problems import Response
 
@@ -63,12 +64,15 @@ def openapi_document(
 
 
 def _operation(path: str, method: str, told: Operation, bodies: Examples) -> Mapping[str, Any]:
+    answers = {**(KEYED if role_for(path) else {}), **told_answers(told)}
     operation: dict[str, Any] = {
         "operationId": method.lower() + path.translate(NO_PUNCTUATION),
         "summary": told.summary,
         "description": told.about,
-        "responses": {str(status): answer for status, answer in told_answers(told).items()},
+        "responses": {str(status): answer for status, answer in sorted(answers.items())},
     }
+    if role_for(path):
+        operation["security"] = [{}, {"key": []}]
     if told.parameters:
         operation["parameters"] = told.parameters
     if told.body is not None:

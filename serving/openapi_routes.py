@@ -55,6 +55,10 @@ EVERY_BODY: Answers = {
     415: refusal("not `application/json` in UTF-8, or with a `Content-Encoding`"),
     422: refusal("JSON that breaks the contract; `errors` names the first field at fault"),
 }
+KEYED: Answers = {
+    401: refusal('with `serving.access` "keys": no key, or one that does not hold'),
+    403: refusal('with `serving.access` "keys": a key without the role'),
+}
 RETRIED: Answers = {
     503: refusal("not stored, or nothing can answer: ask again", {"Retry-After": "seconds to wait"}),
 }
@@ -104,7 +108,7 @@ ACTIVATE = Operation(
     {
         200: answer("it is the champion, and answers", schema_of("Activated")),
         202: answer("it is the champion, and does not answer here yet", schema_of("Activated")),
-        403: refusal("to overrule a verdict takes another key"),
+        403: refusal("a key without the role, or to overrule a verdict one that is no admin's"),
         404: refusal("there is no such version"),
         409: refusal("its verdict does not let it (`not_promotable`, `override_needed`), or it cannot be used"),
         412: refusal("If-Match names another champion"),

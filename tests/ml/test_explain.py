@@ -124,7 +124,7 @@ def test_the_prior_has_no_features_to_explain(settings, store, log_prediction):
 
 
 def test_what_cannot_be_explained_is_said_in_one_line(settings, add_version, log_prediction):
-    with pytest.raises(ExplanationError, match=r"holds no prediction_id p-1; .* next run of ingest_events"):
+    with pytest.raises(ExplanationError, match=r"holds no prediction_id p-1: .* next run of ingest_events"):
         explained(settings, "p-1")
     add_version("other features", market.FIRST_AS_OF, "champion")
     log_prediction(features=list(inputs(0.2).items()), probability=0.5)

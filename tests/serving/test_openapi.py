@@ -67,3 +67,13 @@ def test_what_is_of_now_is_not_kept(degraded: Any, path: str) -> None:
 
 def test_there_is_one_page_of_the_routes(degraded: Any) -> None:
     assert [degraded.client.get(path).status_code for path in ("/docs", "/redoc", "/docs/")] == [200, 404, 404]
+
+
+@pytest.mark.parametrize(
+    ("path", "method", "is_guarded"),
+    [("/predict", "post", True), ("/metrics", "get", True), ("/model/upload", "post", True), ("/health", "get", False)],
+)
+def test_what_takes_a_key_says_so(degraded: Any, path: str, method: str, is_guarded: bool) -> None:
+    operation = degraded.client.get("/openapi.json").json()["paths"][path][method]
+    assert ({"401", "403"} <= set(operation["responses"])) is is_guarded
+    assert ("security" in operation) is is_guarded
