@@ -16,9 +16,10 @@ from data_contracts.compiled import compiled
 from data_contracts.feature_set_files import feature_set_path, load_feature_set
 from data_contracts.features import HOUR, MILLION, Count, FeatureSet
 from data_contracts.keys import ALL, entity_name, key_columns, key_name
+from data_contracts.known_users import is_of_user, user_entries
 from data_contracts.pseudonym import load_key, pseudonym
 from data_contracts.settings import Settings
-from data_contracts.snapshot import AD, SnapshotMeta, is_of_user, packed_attributes, stored_key, user_entries
+from data_contracts.snapshot import AD, SnapshotMeta, packed_attributes, stored_key
 from ml.model_run import FittedModel, log_model, model_run, register
 from ml.trees import tree_parameters
 from spark_jobs.publish_counts import publish

@@ -6,25 +6,19 @@ snapshots/<as_of>.lmdb is one file; `current` is a symbolic link to the newest, 
 "<keys>\\0<entity>", its values the entity's counts as little-endian 64-bit integers in the order that the entry
 META_KEY lists them by name; behind the counts of all stand sums of features, whose names end in their feature set's
 hash. Under "ad\\0<ad_id>" is what is known of an ad, JSON text by key. A user is one entry, "user\\0<user_id>": what
-the user declared, and the counts of all key tuples that begin with the user, so that a request finds them at once.
+the user declared, and the counts of all key tuples that begin with the user (data_contracts.known_users).
 """
 
 import hashlib
 import json
 import os
 import struct
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from heapq import merge
-from itertools import groupby
-from operator import itemgetter
 from pathlib import Path
-from typing import Any
-
-import msgspec
 
 from data_contracts.disk import replace_whole
-from data_contracts.keys import USER, entity_name, key_tuple
+from data_contracts.keys import entity_name
 from data_contracts.labels import HOUR
 
 SNAPSHOT_CADENCE = HOUR
@@ -100,51 +94,6 @@ def unpacked_attributes(content: bytes) -> dict[str, str]:
     if not isinstance(found, dict) or not all(isinstance(value, str) for value in found.values()):
         raise ValueError("attributes are no object of texts")
     return found
-
-
-class KnownUser(msgspec.Struct, array_like=True, frozen=True):
-    """What a snapshot holds of a user: the attributes by key, and of each key tuple that begins with the user, in the
-    order of SnapshotMeta.counts, packed counts by the rest of the entity's name (empty where there is no more)."""
-
-    attributes: Mapping[str, str]
-    counts: Sequence[Mapping[str, bytes]]
-
-
-USERS = msgspec.msgpack.Decoder(KnownUser)
-
-
-def unpacked_user(content: bytes) -> KnownUser:
-    """Raises ValueError on content that is none."""
-    try:
-        return USERS.decode(content)
-    except msgspec.MsgspecError as error:
-        raise ValueError(f"an entry is no user's: {error}") from None
-
-
-def is_of_user(keys: str) -> bool:
-    """Does a key tuple begin with the user?"""
-    return key_tuple(keys)[:1] == (USER,)
-
-
-def user_entries(
-    attributes: Iterable[tuple[str, Mapping[str, str]]], counts: Sequence[Iterable[tuple[str, bytes]]]
-) -> Iterator[tuple[bytes, bytes]]:
-    """Keys and values of all users, sorted: from what is known by user, and the packed counts by entity of each key
-    tuple that begins with the user, in the order of SnapshotMeta.counts. A user_id, a pseudonym, holds no `|`."""
-    parts: list[Iterable[tuple[str, int, Mapping[str, Any]]]] = [
-        ((user, -1, known) for user, known in sorted(attributes, key=itemgetter(0)))
-    ]
-    parts += [_by_user(place, entities) for place, entities in enumerate(counts)]
-    for user, own in groupby(merge(*parts, key=itemgetter(0)), itemgetter(0)):
-        found = {place: known for _, place, known in own}
-        of_tuples = [found.get(place, {}) for place in range(len(counts))]
-        yield stored_key(A_USER, user), msgspec.msgpack.encode(KnownUser(found.get(-1, {}), of_tuples))
-
-
-def _by_user(place: int, entities: Iterable[tuple[str, bytes]]) -> Iterator[tuple[str, int, Mapping[str, bytes]]]:
-    split = sorted((*entity.partition("|")[::2], counts) for entity, counts in entities)
-    for user, own in groupby(split, itemgetter(0)):
-        yield user, place, {rest: counts for _, rest, counts in own}
 
 
 def snapshot_file(snapshots: Path, as_of: int) -> Path:

@@ -33,7 +33,8 @@ class SnapshotStatus(TypedDict):
 
 
 class Snapshot:
-    """One published snapshot, open for reading; it stays readable when its file is replaced or removed."""
+    """One published snapshot, open for reading; it stays readable when its file is replaced or removed. Raises
+    ValueError on a file of another format."""
 
     def __init__(self, path: Path) -> None:
         self._environment = lmdb.open(str(path), subdir=False, readonly=True, lock=False)
@@ -41,7 +42,8 @@ class Snapshot:
         self._transaction = self._environment.begin()
         content = self._transaction.get(META_KEY)
         if content is None:
-            raise ValueError(f"{path} has no entry {META_KEY.decode()}")
+            self.close()
+            raise ValueError(f"it has no entry {META_KEY.decode()}, as one of another version has")
         self.meta = SnapshotMeta.unpacked(content)
         self.lookup = LookUp(self.meta, self._transaction)
         self.names = frozenset(self.lookup.names)
@@ -81,12 +83,16 @@ class SnapshotWatch:
         identity = (state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns)
         if identity == self._seen:
             return
+        self._seen = identity
         if reason := _damage(path):
-            self._seen = identity
             self._report(f"{path.name} cannot be used: {reason}")
             return
-        self.current = Snapshot(path)
-        self._seen, self.problem = identity, ""
+        try:
+            self.current = Snapshot(path)
+        except ValueError as error:
+            self._report(f"{path.name} cannot be used: {error}")
+            return
+        self.problem = ""
         LOGGER.info("counts as of %s", self.current.as_of.isoformat())
 
     def close(self) -> None:

@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data_contracts.keys import TOLD_ELSEWHERE, USER, escaped, key_tuple, key_values
-from data_contracts.snapshot import A_USER, AD, KnownUser, SnapshotMeta, is_of_user, stored_key, unpacked_user
+from data_contracts.known_users import KnownUser, is_of_user, unpacked_user
+from data_contracts.snapshot import A_USER, AD, SnapshotMeta, stored_key
 
 POSITION, AD_ID = "position", "ad_id"
 TOLD_BY_ADS = frozenset(key for key, told in TOLD_ELSEWHERE.items() if told.startswith("ad."))

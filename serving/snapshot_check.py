@@ -11,16 +11,8 @@ from pathlib import Path
 import lmdb
 
 from data_contracts.keys import ALL
-from data_contracts.snapshot import (
-    A_USER,
-    AD,
-    META_KEY,
-    SnapshotMeta,
-    is_of_user,
-    unpacked_attributes,
-    unpacked_counts,
-    unpacked_user,
-)
+from data_contracts.known_users import is_of_user, unpacked_user
+from data_contracts.snapshot import A_USER, AD, META_KEY, SnapshotMeta, unpacked_attributes, unpacked_counts
 
 
 def checked(path: Path) -> SnapshotMeta:

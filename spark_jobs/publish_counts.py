@@ -14,6 +14,7 @@ from pyspark.sql import functions as F
 
 from data_contracts.features import Count
 from data_contracts.keys import ALL, CONTEXT, USER, default_value, key_columns
+from data_contracts.known_users import is_of_user, user_entries
 from data_contracts.schema import Table
 from data_contracts.snapshot import (
     A_USER,
@@ -21,14 +22,12 @@ from data_contracts.snapshot import (
     META_KEY,
     SnapshotMeta,
     checksum_file,
-    is_of_user,
     make_current,
     packed_attributes,
     packed_counts,
     snapshot_file,
     state_checksum,
     stored_key,
-    user_entries,
 )
 from data_contracts.tables import ADS, COUNT_TILES, USERS
 from spark_jobs.counts import by_key_tuple, hourly_counts

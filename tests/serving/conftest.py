@@ -19,6 +19,7 @@ import pytest
 import uvicorn
 
 from data_contracts.keys import entity_name
+from data_contracts.known_users import is_of_user, user_entries
 from data_contracts.settings import Settings, load
 from data_contracts.snapshot import (
     A_USER,
@@ -26,13 +27,11 @@ from data_contracts.snapshot import (
     META_KEY,
     SnapshotMeta,
     entity_key,
-    is_of_user,
     make_current,
     packed_attributes,
     packed_counts,
     snapshot_file,
     stored_key,
-    user_entries,
 )
 from serving.__main__ import server_config
 from serving.application import Application

@@ -153,6 +153,22 @@ def test_a_snapshot_that_is_not_as_it_was_published_is_refused(
     assert watch.problem == f"{NOON}.lmdb cannot be used: it is not as it was published"
 
 
+def test_a_sound_snapshot_of_another_format_is_told_once_and_the_next_one_taken(
+    watch: SnapshotWatch, publish: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, caplog: Any
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr("tests.serving.conftest.META_KEY", b"meta")
+        stated(publish(as_of=NOON - 3600))
+    for _ in range(3):
+        watch.check()
+    assert watch.current is None
+    assert watch.problem == f"{NOON - 3600}.lmdb cannot be used: it has no entry meta/2, as one of another version has"
+    assert len(caplog.records) == 1
+    stated(publish())
+    watch.check()
+    assert watch.problem == ""
+
+
 def test_a_checksum_of_another_file_says_nothing(watch: SnapshotWatch, publish: Callable[..., Path]) -> None:
     stated(publish())
     publish(entities={("ad_id", "shoes"): (2, 0)})

@@ -17,6 +17,8 @@ def test_a_sound_snapshot_passes(publish: Callable[..., Path]) -> None:
         ({"entities": {("ad_id", "shoes"): (1,)}}, "an entry does not match"),
         ({"entities": {("ad_id", "shoes"): (1, -1)}}, "an entry does not match"),
         ({"entities": {("campaign_id", "spring"): (1, 0)}}, "an entry does not match"),
+        ({"entities": {("user_id", "u"): (1,)}}, "an entry does not match"),
+        ({"entities": {("user_id", "u"): (1, -1)}}, "an entry does not match"),
         ({"totals": ("many", 1)}, "meta does not hold"),
         ({"totals": (10, -1)}, "meta does not hold"),
         ({"layout": ["ad_id"]}, "meta does not hold"),
