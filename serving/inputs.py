@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data_contracts.keys import key_values, number
+from serving.key_groups import AD_ID, POSITION
 from serving.loaded_model import LoadedModel, Places
-from serving.lookup import AD_ID, POSITION, Ad, Attributes, Counts
+from serving.lookup import Ad, Attributes, Counts
 from serving.requests import PredictRequest
 
 Floats = NDArray[np.float64]
