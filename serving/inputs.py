@@ -59,18 +59,18 @@ class ModelInputs(NamedTuple):
 
     def kept(self, model: LoadedModel, alike: frozenset[str]) -> Kept:
         """Of `model`'s inputs; counts that are `alike` once."""
-        numbers: Sequence[Sequence[float]] = self.numbers or [()] * len(self.positions)
         if len(self.positions) == 1 or not alike:
-            rows = zip(self.positions, numbers, self.counts.tolist(), strict=True)
-            return Kept({}, model.input_names, [[slot, self.timestamp, *own, *counts] for slot, own, counts in rows])
+            return Kept({}, model.input_names, self._rows([self.timestamp], self.counts))
         split = model.split(alike)
         values = [self.timestamp, *self.counts[0, split.alike].tolist()]
-        rows = zip(self.positions, numbers, self.counts.take(split.own, axis=1).tolist(), strict=True)
-        return Kept(
-            dict(zip(split.alike_names, values, strict=True)),
-            split.own_names,
-            [[slot, *own, *counts] for slot, own, counts in rows],
-        )
+        shared = dict(zip(split.alike_names, values, strict=True))
+        return Kept(shared, split.own_names, self._rows([], self.counts.take(split.own, axis=1)))
+
+    def _rows(self, fields: list[float], counts: Counts) -> list[list[float]]:
+        """Slot, `fields`, numbers and `counts` of each ad."""
+        numbers: Sequence[Sequence[float]] = self.numbers or [()] * len(self.positions)
+        rows = zip(self.positions, numbers, counts.tolist(), strict=True)
+        return [[slot, *fields, *own, *counted] for slot, own, counted in rows]
 
 
 def inputs_of(

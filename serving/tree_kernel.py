@@ -31,9 +31,9 @@ class TreeKernel:
     """`features`, `thresholds`, `is_left_default` (trees, 2 ** depth - 1) of the inner nodes and `leaves`
     (trees, 2 ** depth); a row's margin starts from `start` unless it brings its own."""
 
-    features: NDArray[np.int32]
+    features: NDArray[np.uint32]
     thresholds: NDArray[np.float32]
-    is_left_default: NDArray[np.bool_]
+    is_left_default: NDArray[np.uint32]
     leaves: NDArray[np.float32]
     start: np.float32
     width: int
@@ -56,26 +56,30 @@ class TreeKernel:
 
 
 @numba.njit(
-    "void(float32[:, ::1], int32[:, ::1], float32[:, ::1], boolean[:, ::1], float32[:, ::1], float32[::1])", nogil=True
+    "void(float32[:, ::1], uint32[:, ::1], float32[:, ::1], uint32[:, ::1], float32[:, ::1], float32[::1])", nogil=True
 )
 def _walk(rows, features, thresholds, is_left_default, leaves, found):  # type: ignore[no-untyped-def]
-    """All trees a level at a time: their loads do not wait for each other, as those of one tree's levels do."""
-    trees, inner = features.shape
-    places = np.empty(trees, np.int32)
-    for row in range(rows.shape[0]):
+    """All trees a level at a time: their loads do not wait for each other, as those of one tree's levels do. Places are
+    unsigned, since numba looks of a signed one whether it counts from the end: that takes as long again."""
+    trees, inner = np.uint32(features.shape[0]), np.uint32(features.shape[1])
+    one, two = np.uint32(1), np.uint32(2)
+    places = np.empty(trees, np.uint32)
+    for number in range(np.uint32(rows.shape[0])):
+        row = rows[number]
         places[:] = 0
-        first = 0
+        first = np.uint32(0)
         while first < inner:
             for tree in range(trees):
                 place = places[tree]
-                value = rows[row, features[tree, place]]
-                is_left = (value < thresholds[tree, place]) | (is_left_default[tree, place] & (value != value))
-                places[tree] = 2 * place + 2 - np.int32(is_left)
-            first = 2 * first + 1
-        margin = found[row]
+                value = row[features[tree, place]]
+                is_left = np.uint32(value < thresholds[tree, place])
+                is_left |= is_left_default[tree, place] & np.uint32(value != value)
+                places[tree] = two * place + two - is_left
+            first = two * first + one
+        margin = found[number]
         for tree in range(trees):
             margin += leaves[tree, places[tree] - inner]
-        found[row] = margin
+        found[number] = margin
 
 
 def tree_kernel(booster: xgboost.Booster) -> TreeKernel:
@@ -89,9 +93,9 @@ def tree_kernel(booster: xgboost.Booster) -> TreeKernel:
     if depth > MOST_DEPTH:
         raise UncoveredTreesError(f"a tree of depth {depth}; the kernel walks {MOST_DEPTH}")
     inner = 2**depth - 1
-    features = np.zeros((len(trees), inner), np.int32)
+    features = np.zeros((len(trees), inner), np.uint32)
     thresholds = np.zeros((len(trees), inner), np.float32)
-    is_left_default = np.zeros((len(trees), inner), np.bool_)
+    is_left_default = np.zeros((len(trees), inner), np.uint32)
     leaves = np.zeros((len(trees), inner + 1), np.float32)
     for number, tree in enumerate(trees):
         _lay_out(tree, features[number], thresholds[number], is_left_default[number], leaves[number])
@@ -121,9 +125,9 @@ def _depth(tree: dict[str, Any]) -> int:
 
 def _lay_out(
     tree: dict[str, Any],
-    features: NDArray[np.int32],
+    features: NDArray[np.uint32],
     thresholds: NDArray[np.float32],
-    is_left_default: NDArray[np.bool_],
+    is_left_default: NDArray[np.uint32],
     leaves: NDArray[np.float32],
 ) -> None:
     """Fills one perfect tree; below a leaf that comes early every leaf is that one."""
