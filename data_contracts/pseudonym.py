@@ -1,7 +1,6 @@
 """The keyed pseudonym that stands for a user in every table; made at the edge, before anything touches a disk."""
 
 import contextlib
-import hashlib
 import hmac
 import os
 import secrets
@@ -15,7 +14,7 @@ PURPOSE = b"user/v1"
 
 def pseudonym(key: bytes, user_id: str) -> str:
     """UUID-shaped HMAC-SHA-256 of a raw user id; without the key it cannot be turned around or guessed."""
-    text = hmac.new(key, PURPOSE + user_id.encode(), hashlib.sha256).digest()[:16].hex()
+    text = hmac.digest(key, PURPOSE + user_id.encode(), "sha256")[:16].hex()
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 

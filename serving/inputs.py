@@ -12,6 +12,7 @@ from serving.key_groups import AD_ID, POSITION
 from serving.loaded_model import LoadedModel, Places
 from serving.lookup import Ad, Attributes, Counts
 from serving.requests import PredictRequest
+from serving.stated import keys_by_feature, stated_by
 
 Floats = NDArray[np.float64]
 FIELDS = 2
@@ -19,11 +20,9 @@ FIELDS = 2
 
 
 class CountedAds(NamedTuple):
-    """A request's ads, what is stated of each, and what is known of them; `counts` (ads, names), of which `alike` are
-    the same for all."""
+    """A request's ads with what is known of them; `counts` (ads, names), of which `alike` are the same for all."""
 
     ads: Sequence[Ad]
-    stated: Sequence[Attributes]
     user: Attributes
     counts: Counts
     names: tuple[str, ...]
@@ -82,9 +81,12 @@ def inputs_of(
     return ModelInputs(positions, now.timestamp(), numbers, counted.counts.take(places, axis=1))
 
 
-def numbers_of(request: PredictRequest, counted: CountedAds, keys: Sequence[str]) -> Iterator[list[float]]:
+def numbers_of(request: PredictRequest, counted: CountedAds, keys: tuple[str, ...]) -> Iterator[list[float]]:
     """Of each ad, the number that is the value of each key; NaN where it is none."""
-    for candidate, ad, stated in zip(request.candidates, counted.ads, counted.stated, strict=True):
-        told = {**stated, AD_ID: candidate.ad_id, POSITION: str(candidate.position)}
+    features = keys_by_feature(keys)
+    stated = stated_by(request.features, features)
+    for candidate, ad in zip(request.candidates, counted.ads, strict=True):
+        of_ad = {AD_ID: candidate.ad_id, POSITION: str(candidate.position)}
+        told = {**stated, **stated_by(candidate.features, features), **of_ad}
         values = key_values(keys, told, ad.attributes, counted.user)
         yield [number(values[key] or "") for key in keys]

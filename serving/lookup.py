@@ -20,6 +20,7 @@ from data_contracts.keys import USER, escaped, key_values
 from data_contracts.known_users import KnownUser, is_of_user, unpacked_user
 from data_contracts.snapshot import A_USER, AD, SnapshotMeta, stored_key
 from serving.key_groups import AD_ID, POSITION, TOLD_BY_ADS, Group, History, KeyTuple, Values
+from serving.stated import keys_by_feature
 
 REMEMBERED = 100_000
 """Ads of a snapshot, and entities of its groups, that are kept at most; then it begins anew."""
@@ -53,7 +54,7 @@ class Context(NamedTuple):
 
 class LookUp:
     """The counts of one snapshot; `names` is the order in which a row has them, `alike` are those that are the same for
-    all ads of a request. For one thread."""
+    all ads of a request, `features` those of a request that it asks for (serving.stated). For one thread."""
 
     def __init__(self, meta: SnapshotMeta, transaction: lmdb.Transaction) -> None:
         self._transaction = transaction
@@ -72,6 +73,7 @@ class LookUp:
         self._asked_places = [[asked.index(key) for key in part.asked] for part in self._parts]
         of_ads = [*(each.keys for each in self._of_ads), *(part.of_ads for part in self._parts)]
         self._ad_keys = tuple(dict.fromkeys(chain.from_iterable(of_ads)))
+        self.features = keys_by_feature((*self._asked_keys, *self._ad_keys, *sorted(TOLD_BY_ADS)))
         members = [each for group in self._groups for each in group.tuples]
         ordered = [*self._of_ads, *members, *of_users]
         self.names = tuple(name for each in ordered for name in each.names)

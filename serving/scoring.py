@@ -11,9 +11,8 @@ from datetime import datetime
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from data_contracts.keys import COLUMNS, CONTEXT, USER
+from data_contracts.keys import USER
 from data_contracts.model_versions import CANARY
 from data_contracts.prior import prior_ctr, smoothed_ctr
 from data_contracts.settings import Settings
@@ -24,13 +23,11 @@ from serving.loaded_model import LoadedModel
 from serving.lookup import LookUp
 from serving.models import ModelWatch
 from serving.problems import unavailable
-from serving.requests import Features, PredictRequest, feature_text
+from serving.requests import PredictRequest
+from serving.stated import stated_by
 
 NO_VERSION = NO_HASH = "none"
-OF_TABLE = frozenset(COLUMNS)
 OF_ALL_ADS = ("clicks", "impressions", "prior_strength")
-
-Floats = NDArray[np.float64]
 
 
 class Scores(NamedTuple):
@@ -97,27 +94,19 @@ class Scoring:
 
 def counted_ads(lookup: LookUp, request: PredictRequest, user_id: str) -> CountedAds:
     """What a snapshot knows of each of a request's ads."""
-    user, stated = lookup.user(user_id), stated_by(request.features)
+    user, stated = lookup.user(user_id), stated_by(request.features, lookup.features)
     stated[USER] = user_id
     positions = [candidate.position for candidate in request.candidates]
     if not any(candidate.features for candidate in request.candidates):
         found = lookup.ads([candidate.ad_id for candidate in request.candidates], stated)
         counts = lookup.counts(found, positions, stated, user)
-        alike = [stated] * len(found)
-        return CountedAds(found, alike, user.attributes, counts, lookup.names, lookup.alike)
-    owns = [{**stated, **stated_by(candidate.features), USER: user_id} for candidate in request.candidates]
+        return CountedAds(found, user.attributes, counts, lookup.names, lookup.alike)
+    told = [stated_by(candidate.features, lookup.features) for candidate in request.candidates]
+    owns = [{**stated, **each, USER: user_id} for each in told]
     ads = [lookup.ads([each.ad_id], own)[0] for each, own in zip(request.candidates, owns, strict=True)]
     asked = zip(ads, positions, owns, strict=True)
     counts = np.concatenate([lookup.counts([ad], [position], own, user) for ad, position, own in asked])
-    return CountedAds(ads, owns, user.attributes, counts, lookup.names)
-
-
-def stated_by(features: Features) -> dict[str, str]:
-    """What a request states, by key: a feature with the name of a column is that column."""
-    return {
-        name if name in OF_TABLE else CONTEXT + name: value if type(value) is str else feature_text(value)
-        for name, value in features.items()
-    }
+    return CountedAds(ads, user.attributes, counts, lookup.names)
 
 
 def _prior_inputs(snapshot: Snapshot, counted: CountedAds, strength: float) -> Kept:
