@@ -61,7 +61,7 @@ def picture(rates: Sequence[Offered], path: Path) -> None:
     for name in ("p50", "p99", "p999"):
         label = name.replace("999", "99.9")
         above.plot(asked, [getattr(each, name) for each in rates], marker="o", label=label)
-    above.set(ylabel="milliseconds from when a request was due", yscale="log", title="/predict, one ad, open loop")
+    above.set(ylabel="ms from when it was due", yscale="log", title="/predict, one ad, open loop")
     below.plot(asked, [each.goodput for each in rates], marker="o", label="scored")
     below.plot(asked, [each.refused for each in rates], marker="o", label="refused (503)")
     below.set(xlabel="requests a second offered", ylabel="answers a second")
