@@ -133,12 +133,15 @@ def set_shadow(settings: Settings, console: Console, version: str, alias: str) -
     """Gives the alias to a version, or with "" takes it away; CommandError when it is no shadow's, or not given."""
     with _plain():
         if version:
-            registry.set_shadow(settings, version, alias)
-            console.print(f"version {version} of {settings.model_name} scores beside what others answer, as {alias}")
-        elif (was := registry.end_shadow(settings, alias)) is None:
+            was = registry.set_shadow(settings, version, alias)
+            instead = "" if was in (None, version) else f", in place of version {was}"
+            console.print(
+                f"version {version} of {settings.model_name} scores beside what others answer, as {alias}{instead}"
+            )
+            return
+        if (was := registry.end_shadow(settings, alias)) is None:
             raise CommandError(f"no version has the alias {alias}")
-        else:
-            console.print(f"version {was} is {alias} no more")
+        console.print(f"version {was} is {alias} no more")
 
 
 @contextmanager

@@ -138,13 +138,16 @@ def end_canary(settings: Settings, reason: str, version: str | None = None) -> s
         return canary
 
 
-def set_shadow(settings: Settings, version: str, alias: str = SHADOW) -> None:
-    """Let `version` score what others answer. Raises RegistryError for an alias that is not a shadow's."""
+def set_shadow(settings: Settings, version: str, alias: str = SHADOW) -> str | None:
+    """Let `version` score what others answer; gives the version that had the alias. Raises RegistryError for an alias
+    that is not a shadow's."""
     _check_shadow(alias)
     with plain_errors():
         client, name = connect(settings), settings.model_name
         known_version(client, name, version)
+        was = aliases_of(client, name).get(alias)
         _move(client, name, alias, version)
+        return was
 
 
 def end_shadow(settings: Settings, alias: str = SHADOW) -> str | None:

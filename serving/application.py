@@ -89,8 +89,11 @@ class Application:
         }
         self.json_routes: Mapping[str, JsonRoute] = {"/predict": predictor.predict, **collected}
         self._opted_out_routes = {"/predict": predictor.predict_contextually}
-        pages = ApiPages(settings, self.models)
-        self._routes: Mapping[str, Mapping[str, Handler]] = {
+        self._routes = self._own_routes(ApiPages(settings, self.models))
+
+    def _own_routes(self, pages: ApiPages) -> Mapping[str, Mapping[str, Handler]]:
+        """By path and method."""
+        return {
             "/model/active": {"GET": self._active_model, "HEAD": self._active_model},
             ACTIVATE: {"PUT": self._activate},
             VERSION: {"GET": self._version, "HEAD": self._version},

@@ -134,13 +134,16 @@ def test_a_canary_and_a_shadow_are_said_to_begin_and_to_end(settings, store, jud
     registry.promote(settings, judged())
     start_canary(settings, console, judged(), 0.05, "")
     set_shadow(settings, console, "1", "shadow_old")
+    set_shadow(settings, console, "2", "shadow_old")
+    set_shadow(settings, console, "1", "shadow_old")
     show_version(settings, console, "2")
     end_canary(settings, console, "seen enough")
     set_shadow(settings, console, "", "shadow_old")
     text = console.file.getvalue()
     for words in (
         "version 2 of ad_ctr answers 5.0% of users, the champion all others",
-        "version 1 of ad_ctr scores beside what others answer, as shadow_old",
+        "version 1 of ad_ctr scores beside what others answer, as shadow_old\n",
+        "version 1 of ad_ctr scores beside what others answer, as shadow_old, in place of version 2\n",
         "became canary: 0.05 of users, by its verdict",
         "version 2 is the canary no more; the champion answers all users",
         "version 1 is shadow_old no more",

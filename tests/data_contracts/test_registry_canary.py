@@ -101,8 +101,9 @@ def test_a_shadow_needs_no_verdict_but_a_version_and_its_alias(
     settings: Settings, store: MlflowClient, two_champions: tuple[str, str], add_version: Callable[..., str]
 ) -> None:
     version = add_version(feature_set_hash="abc")
-    registry.set_shadow(settings, version)
-    registry.set_shadow(settings, "1", "shadow_old")
+    assert registry.set_shadow(settings, version) is None
+    assert registry.set_shadow(settings, version, "shadow_old") is None
+    assert registry.set_shadow(settings, "1", "shadow_old") == version
     assert aliases(store) == {"champion": "2", "previous": "1", "shadow": version, "shadow_old": "1"}
     assert registry.live_feature_sets(settings) == {"abc"}
     assert registry.end_shadow(settings) == version
