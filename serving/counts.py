@@ -34,17 +34,17 @@ class SnapshotStatus(TypedDict):
 
 class Snapshot:
     """One published snapshot, open for reading; it stays readable when its file is replaced or removed. Raises
-    ValueError on a file of another format."""
+    ValueError or TypeError on a file of another format."""
 
     def __init__(self, path: Path) -> None:
         self._environment = lmdb.open(str(path), subdir=False, readonly=True, lock=False)
         # One for as long as the snapshot is held: the file is never written again, and to begin one costs two look-ups.
         self._transaction = self._environment.begin()
-        content = self._transaction.get(META_KEY)
-        if content is None:
+        try:
+            self.meta = _meta(self._transaction)
+        except (ValueError, TypeError):
             self.close()
-            raise ValueError(f"it has no entry {META_KEY.decode()}, as one of another version has")
-        self.meta = SnapshotMeta.unpacked(content)
+            raise
         self.lookup = LookUp(self.meta, self._transaction)
         self.names = frozenset(self.lookup.names)
         self.as_of = datetime.fromtimestamp(self.meta.as_of, UTC)
@@ -83,17 +83,14 @@ class SnapshotWatch:
         identity = (state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns)
         if identity == self._seen:
             return
-        self._seen = identity
-        if reason := _damage(path):
-            self._report(f"{path.name} cannot be used: {reason}")
-            return
         try:
-            self.current = Snapshot(path)
-        except ValueError as error:
+            found = _sound(path)
+        except (ValueError, TypeError) as error:
+            self._seen = identity
             self._report(f"{path.name} cannot be used: {error}")
             return
-        self.problem = ""
-        LOGGER.info("counts as of %s", self.current.as_of.isoformat())
+        self.current, self._seen, self.problem = found, identity, ""
+        LOGGER.info("counts as of %s", found.as_of.isoformat())
 
     def close(self) -> None:
         """Lets go of the snapshot in use: LMDB opens a file once a process."""
@@ -118,6 +115,20 @@ class SnapshotWatch:
             "age_seconds": None if snapshot is None else snapshot.age(now),
             "problem": self.problem or None,
         }
+
+
+def _sound(path: Path) -> Snapshot:
+    """Raises ValueError or TypeError on a file that cannot be used."""
+    if reason := _damage(path):
+        raise ValueError(reason)
+    return Snapshot(path)
+
+
+def _meta(transaction: lmdb.Transaction) -> SnapshotMeta:
+    content = transaction.get(META_KEY)
+    if content is None:
+        raise ValueError(f"it has no entry {META_KEY.decode()}, as one of another version has")
+    return SnapshotMeta.unpacked(bytes(content))
 
 
 def _damage(path: Path) -> str:

@@ -115,7 +115,7 @@ class EventLog:
 
     def _tell(self, group: Sequence[Waiting], error: Exception | None) -> None:
         """For the thread that writes."""
-        self.ended.extend(Ended(waiting.settled, error) for waiting in group)
+        self.ended.extend(Ended(waiting.settled, error) for waiting in group if waiting.settled)
         for loop in {waiting.loop for waiting in group if waiting.loop is not None}:
             loop.call_soon_threadsafe(self.settle)
 

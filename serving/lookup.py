@@ -2,12 +2,11 @@
 
 What an ad has by itself is looked up once a snapshot and ad. A user is one entry, which holds all that is counted by
 the user. Other key tuples are grouped by what the ad tells of them: a group is looked up once a snapshot and value of
-that, so that a slate of many ads costs little more than its user's entry.
+that and of what the request states, so that a slate of many ads costs little more than its user's entry.
 """
 
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache, partial
 from itertools import chain
 from typing import NamedTuple
 
@@ -24,8 +23,10 @@ from serving.stated import keys_by_feature
 
 REMEMBERED = 100_000
 """Ads of a snapshot, and entities of its groups, that are kept at most; then it begins anew."""
-REMEMBERED_USERS = 10_000
-"""Those with a long history ask often, and theirs takes longest to read."""
+REMEMBERED_USER_BYTES = 2 << 20
+"""As much is kept of users' entries as they are stored; decoded they take seven times as much. Those with a long
+history ask often, and theirs takes longest to read."""
+LEAST_USER_BYTES = 128
 
 Attributes = Mapping[str, str]
 Counts = NDArray[np.int64]
@@ -83,11 +84,20 @@ class LookUp:
         self._known: dict[tuple[int, Values], dict[str, bytes]] = {}
         self._held = 0
         self._nobody = KnownUser(NOTHING, [{}] * len(of_users))
-        self._user = lru_cache(REMEMBERED_USERS)(partial(_known_user, transaction, self._nobody))
+        self._users: dict[str, KnownUser] = {}
+        self._user_bytes = 0
 
     def user(self, user_id: str) -> KnownUser:
         """What is known of a user, and counted."""
-        return self._user(user_id)
+        found = self._users.get(user_id)
+        if found is None:
+            if self._user_bytes >= REMEMBERED_USER_BYTES:
+                self._users.clear()
+                self._user_bytes = 0
+            content = bytes(self._transaction.get(stored_key(A_USER, user_id)) or b"")
+            found = self._users[user_id] = unpacked_user(content) if content else self._nobody
+            self._user_bytes += LEAST_USER_BYTES + len(content)
+        return found
 
     def ads(self, ad_ids: Sequence[str], stated: Attributes) -> list[Ad]:
         """Ads as a request sees them that states this; remembered where it states nothing that ads tell."""
@@ -171,8 +181,3 @@ class LookUp:
             self._known.clear()
             self._held = 0
         self._held += entries
-
-
-def _known_user(transaction: lmdb.Transaction, nobody: KnownUser, user_id: str) -> KnownUser:
-    content = transaction.get(stored_key(A_USER, user_id))
-    return unpacked_user(bytes(content)) if content else nobody

@@ -3,20 +3,20 @@
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
-from data_contracts.keys import COLUMNS, CONSENT, CONTEXT
+from data_contracts.keys import COLUMNS, CONSENT, CONTEXT, USER
 from serving.requests import Features, feature_text
 
 
 @lru_cache(maxsize=64)
 def keys_by_feature(keys: tuple[str, ...]) -> Mapping[str, str]:
     """Which features a request may state some of `keys` by, with the keys; consent is always among them, since the
-    history of who denies it is not known."""
+    history of who denies it is not known. Who the user is no feature states."""
     return dict(_named((*keys, CONSENT)))
 
 
 def _named(keys: Iterable[str]) -> Iterable[tuple[str, str]]:
     for key in keys:
-        if key in COLUMNS:
+        if key in COLUMNS and key != USER:
             yield key, key
         elif key.startswith(CONTEXT) and key.removeprefix(CONTEXT) not in COLUMNS:
             yield key.removeprefix(CONTEXT), key

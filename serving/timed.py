@@ -13,7 +13,7 @@ SILENCE_SECONDS = 75.0
 STUCK_SECONDS = 10.0
 """How long a client may leave an answer unread."""
 HEAD_END = b"\r\n\r\n"
-LENGTH = b"content-length:"
+LENGTH = b"\r\ncontent-length:"
 LONGEST_PLAIN_HEAD = 2048
 
 
@@ -118,7 +118,7 @@ def _plain_head(head: bytes) -> tuple[str, int]:
     """Path and Content-Length of a POST that asks for nothing else, or no path. Remembered, since the heads of a client
     are mostly alike."""
     lowered = head.lower()
-    at = lowered.find(LENGTH)
+    at = lowered.find(LENGTH) if lowered.count(LENGTH) == 1 else -1
     asks_more = b"connection:" in lowered or b"expect:" in lowered or b"transfer-encoding:" in lowered
     if not head.startswith(b"POST ") or at < 0 or asks_more:
         return "", 0

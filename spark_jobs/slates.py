@@ -16,6 +16,7 @@ TORN = "slate: its inputs and input_names do not fit"
 FIT = (
     "coalesce(size(ad.inputs) = size(s.input_names) AND size(array_distinct(s.input_names)) = size(s.input_names) "
     "AND NOT array_contains(transform(s.input_names, name -> name IS NULL), true) "
+    f"AND size(array_distinct(map_keys({SHARED}))) = size({SHARED}) "
     f"AND NOT arrays_overlap(s.input_names, map_keys({SHARED})), false)"
 )
 
@@ -40,5 +41,5 @@ def _told(name: str) -> str:
 
 
 def _inputs() -> str:
-    own = "map_filter(map_from_arrays(s.input_names, ad.inputs), (name, value) -> value IS NOT NULL)"
-    return f"map_concat({SHARED}, {own})"
+    every = f"map_concat({SHARED}, map_from_arrays(s.input_names, ad.inputs))"
+    return f"map_filter({every}, (name, value) -> value IS NOT NULL)"

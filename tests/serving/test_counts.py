@@ -169,6 +169,21 @@ def test_a_sound_snapshot_of_another_format_is_told_once_and_the_next_one_taken(
     assert watch.problem == ""
 
 
+def test_a_snapshot_that_could_not_be_read_once_is_tried_again(
+    watch: SnapshotWatch, publish: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_more_files(path: Path) -> str:
+        raise OSError(24, "Too many open files")
+
+    stated(publish())
+    with monkeypatch.context() as patch:
+        patch.setattr("serving.counts.sha256", no_more_files)
+        with pytest.raises(OSError, match="Too many"):
+            watch.check()
+    watch.check()
+    assert watch.current is not None
+
+
 def test_a_checksum_of_another_file_says_nothing(watch: SnapshotWatch, publish: Callable[..., Path]) -> None:
     stated(publish())
     publish(entities={("ad_id", "shoes"): (2, 0)})

@@ -135,6 +135,19 @@ def test_what_is_remembered_under_one_context_is_bounded_too(
     assert 1 < held(snapshot.lookup) <= 2 * MOST
 
 
+def test_the_users_that_are_remembered_are_bounded_by_what_is_known_of_them(
+    publish: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entities = {("user_id|ad_id", f"u-{user}", f"ad-{ad}"): (1,) for user in range(20) for ad in range(10 * user)}
+    lookup = Snapshot(publish(layout={"user_id|ad_id": ["n"]}, entities=entities, prior=())).lookup
+    monkeypatch.setattr(lookup_module, "REMEMBERED_USER_BYTES", 10_000)
+    most = 0
+    for user in (*range(20), *range(20)):
+        assert len(lookup.user(f"u-{user}").counts[0]) == 10 * user
+        most = max(most, sum(len(known.counts[0]) for known in lookup._users.values()))
+    assert 190 < most < 1_000
+
+
 def held(lookup: LookUp) -> int:
     return max(len(lookup._contexts), sum(map(len, lookup._known.values())))
 

@@ -15,7 +15,7 @@ KEYS = (
 def test_a_column_is_stated_by_its_name_and_context_by_its_own() -> None:
     """`location` is a column, so no context can have that name; what catalogs tell nobody can state."""
     assert keys_by_feature(KEYS) == {
-        "user_id": "user_id", "device_type": "device_type", "section": "features.section", "n": "features.n",
+        "device_type": "device_type", "section": "features.section", "n": "features.n",
         "consent": "consent",
     }  # fmt: skip
 

@@ -13,6 +13,7 @@ import pytest
 
 from data_contracts.settings import Settings
 from serving import timed
+from serving.event_log import Ended
 from tests.serving.conftest import Served, running, wait_for
 
 BODY = b'{"user_id": "u", "ad_id": "shoes"}'
@@ -157,9 +158,42 @@ def _raises_timeout(ask: Callable[[], None]) -> bool:
         (WHOLE.replace(b"Host: x", b"Expect: 100-continue"), False),
         (WHOLE.replace(b"Content-Length", b"Transfer-Encoding"), False),
         (WHOLE.replace(b"Host: x", b"Host: " + b"x" * 3000), False),
+        (WHOLE.replace(b"Host: x", b"X-Content-Length: 3"), True),
+        (WHOLE[:-3].replace(b"Host: x", b"X-Content-Length: 31"), False),
+        (WHOLE.replace(b"Host: x", b"Content-Length: 34"), False),
         (BODY, False),
         (b"\r\n\r\n", False),
     ],
 )
 def test_only_a_whole_plain_request_may_be_refused_unread(data: bytes, is_whole_plain: bool) -> None:
     assert timed._is_whole_plain(data, {"/predict"}) is is_whole_plain
+
+
+def test_what_is_stored_is_told_with_the_next_bytes_of_anyone(hurried: Served) -> None:
+    """Here alone, since the log does not wake the event loop."""
+    log = hurried.application.log
+    log._commit._tell = lambda group, error: log.ended.extend(Ended(each.settled, error) for each in group)
+    with connected(hurried) as first, connected(hurried) as second:
+        first.sendall(WHOLE)
+        wait_for(lambda: log.ended)
+        first.settimeout(0.3)
+        with pytest.raises(TimeoutError):
+            first.recv(1)
+        second.sendall(b"P")
+        assert answered(first)[0] == 200
+
+
+def test_a_round_that_lets_nobody_in_any_more_hands_in_what_it_has(
+    hurried: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    application, handed_in = hurried.application, []
+    monkeypatch.setattr(application.log, "submit_round", lambda: handed_in.append(1))
+    application.admission.is_late = True
+    for is_let_in in (True, False):
+        monkeypatch.setattr(application.admission, "admits", lambda is_let_in=is_let_in: is_let_in)
+        with connected(hurried) as client:
+            client.sendall(WHOLE)
+            if not is_let_in:
+                assert answered(client)[0] == 503
+        assert len(handed_in) == 1  # what was let in hands itself in, once its round is over
+        handed_in.clear()

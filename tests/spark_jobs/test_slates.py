@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from pyspark.sql import functions as F
 
 from data_contracts.landing import Event
 from data_contracts.tables import MODEL_PREDICTIONS
@@ -62,6 +63,16 @@ def test_inputs_that_all_ads_share_are_features_of_each(landed):
 
 def test_an_input_that_is_shared_and_each_ads_own_is_refused(landed):
     (found,) = told(landed, {**SHARED, "features": {"a": 2.0}, "input_names": ["a"], "slate": [ad(1, [1.0])]})
+    assert found["reason"] == TORN
+
+
+def test_a_shared_input_that_is_null_is_left_out_and_one_told_twice_refused(landed):
+    row = {**SHARED, "features": {"b": None, "c": 2.0}, "input_names": ["a"], "slate": [ad(1, [1.0])]}
+    (found,) = told(landed, row)
+    assert (found["reason"], found["features"]) == (None, {"a": 1.0, "c": 2.0})
+    twice = json.dumps({**row, "features": {"b": 1.0}}).replace('"b": 1.0', '"b": 1.0, "b": 2.0')
+    lines = landed(Event(MODEL_PREDICTIONS.name, NOON, row)).withColumn("row", F.lit(twice))
+    (found,) = with_contract_columns(lines, MODEL_PREDICTIONS).collect()
     assert found["reason"] == TORN
 
 
