@@ -28,7 +28,7 @@ from serving.access import Access, role_for
 from serving.activation import Activator, etag
 from serving.admission import Admission
 from serving.background import Repeated
-from serving.bodies import DisconnectedError, check_any_content_type, json_body, received_already, whole_body
+from serving.bodies import DisconnectedError, answered_by_mlflow, check_any_content_type, json_body, whole_body
 from serving.booster_file import MOST_BYTES
 from serving.collector import collectors
 from serving.counts import SnapshotWatch
@@ -119,7 +119,7 @@ class Application:
             if handler is None and champion is not None:
                 check_any_content_type(scope)
                 body = await whole_body(scope, receive, self._settings.serving.invocations_limit_bytes)
-                await champion.invocations(scope, received_already(body, receive), send)
+                await answered_by_mlflow(champion.invocations, scope, body, receive, send)
                 return
             if handler is None:
                 raise unavailable("no_model", self.models.problem)

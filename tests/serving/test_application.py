@@ -72,6 +72,8 @@ def test_mlflow_keeps_its_routes(served: Any) -> None:
     assert served.client.get("/ping").status_code == 200
     assert served.client.get("/version").text[0].isdigit()
     assert served.client.post("/invocations", json={"nonsense": 1}).status_code == 400
+    answer = served.client.post("/invocations", json={"dataframe_split": {"columns": [{}], "data": [""]}})
+    assert (answer.status_code, answer.json()["type"]) == (400, "malformed_request")
     assert served.client.get("/invocations").status_code == 405
     assert served.client.post("/invocations", content=b"1").status_code == 415
 
