@@ -32,6 +32,10 @@ class KeyTuple:
         self.asked = tuple(key for key in self.keys if key not in self.of_ads and key != USER)
         self.nothing = bytes(8 * len(names))
 
+    def counts(self, transaction: lmdb.Transaction, values: Sequence[str]) -> bytes:
+        """Of the entity with these values of its keys, escaped; not of a user's, which stand in the user's entry."""
+        return transaction.get(stored_key(self.text, "|".join(values))) or self.nothing  # type: ignore[return-value]
+
 
 class Part:
     """Key tuples that hang on the same `of_ads` of an ad, and on `asked` of the request. All values are escaped."""
@@ -65,11 +69,13 @@ class Group(Part):
 
     def looked_up(self, transaction: lmdb.Transaction, asked: Values, of_ad: Values) -> bytes:
         """Counts of all its tuples, one behind the other."""
-        values, found = asked + of_ad, []
-        for each, places in zip(self.tuples, self._places, strict=True):
-            entity = "|".join([values[place] for place in places])
-            found.append(transaction.get(stored_key(each.text, entity)) or each.nothing)
-        return b"".join(found)
+        values = asked + of_ad
+        return b"".join(
+            [
+                each.counts(transaction, [values[place] for place in places])
+                for each, places in zip(self.tuples, self._places, strict=True)
+            ]
+        )
 
 
 class History(Part):

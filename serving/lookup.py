@@ -117,10 +117,7 @@ class LookUp:
         attributes = ATTRIBUTES.decode(content) if content else NOTHING
         found = key_values(self._ad_keys, {**stated, AD_ID: ad_id}, attributes, NOTHING)
         values = {key: escaped(value or "") for key, value in found.items()}
-        own = []
-        for each in self._of_ads:
-            entity = "|".join([values[key] for key in each.keys])
-            own.append(self._transaction.get(stored_key(each.text, entity)) or each.nothing)
+        own = [each.counts(self._transaction, [values[key] for key in each.keys]) for each in self._of_ads]
         of_parts = [tuple([values[key] for key in part.of_ads]) for part in self._parts]
         names = tuple([sys.intern("|".join(each)) for each in of_parts])
         return Ad(ad_id, attributes, b"".join(own), of_parts, names)

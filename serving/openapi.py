@@ -64,14 +64,15 @@ def openapi_document(
 
 
 def _operation(path: str, method: str, told: Operation, bodies: Examples) -> Mapping[str, Any]:
-    answers = {**(KEYED if role_for(path) else {}), **told_answers(told)}
+    takes_key = role_for(path) is not None
+    answers = {**(KEYED if takes_key else {}), **told_answers(told)}
     operation: dict[str, Any] = {
         "operationId": method.lower() + path.translate(NO_PUNCTUATION),
         "summary": told.summary,
         "description": told.about,
         "responses": {str(status): answer for status, answer in sorted(answers.items())},
     }
-    if role_for(path):
+    if takes_key:
         operation["security"] = [{}, {"key": []}]
     if told.parameters:
         operation["parameters"] = told.parameters
