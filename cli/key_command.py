@@ -52,7 +52,7 @@ def list_() -> None:
 
 @app.command()
 def remove(id_: Annotated[str, typer.Argument(metavar="ID", help="As `clicklake key list` says.")]) -> None:
-    """Revoke a key: serving takes it for a second more at most."""
+    """Revoke a key: serving takes it for a second or two more at most."""
     with _plain():
         api_keys.remove(load().api_keys, id_)
     print(f"key {id_} is removed")

@@ -42,12 +42,13 @@ def start() -> None:
 def run(
     data: Annotated[
         Literal["market", "obd"] | None,
-        typer.Option(help="A synthetic market (else), or the Open Bandit Dataset. A home holds one of them."),
+        typer.Option(help="The sample of a home without a log: a synthetic market (else), or the Open Bandit Dataset."),
     ] = None,
 ) -> None:
     """Start, bring a sample log, run the three DAGs, and show a prediction and the champion's numbers.
 
-    A second run goes on where the first was: nothing is started, brought or computed twice.
+    A home that has a log, imported or posted, is run on that one. A second run goes on where the first was: nothing is
+    started, brought or computed twice.
     """
     from cli.run import run
 

@@ -14,7 +14,7 @@ from data_contracts.settings import Settings
 
 
 def run(load: Callable[[], Settings], console: Console, asked: str | None = None) -> None:
-    """Starts the services, brings a sample, runs the DAGs, and shows what came of it.
+    """Starts the services, brings a sample where the home has no log, runs the DAGs, and shows what came of it.
 
     What was done before is not done again. CommandError on the first stage that fails; the services then stay up.
     """

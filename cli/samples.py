@@ -1,4 +1,4 @@
-"""What a run shows the platform on: a synthetic market, or the Open Bandit Dataset."""
+"""What a run shows the platform on: a synthetic market, the Open Bandit Dataset, or the log that a home has."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -21,17 +21,12 @@ SOURCE = ROOT / "data" / "obd_small.tar.gz"
 
 
 def claimed(home: Path, asked: str | None) -> str:
-    """The sample that `home` holds from now on: what is asked for, else what it holds already, else the market.
+    """What `home` holds from now on: what is asked for, else what it holds already, else the market.
 
-    Raises CommandError where it holds another sample, a log of one's own, or a conf.toml that the sample's would
+    Raises CommandError where a sample is asked for and it holds another log, or a conf.toml that the sample's would
     replace.
     """
     held = held_by(home)
-    if held in (IMPORT, EVENTS):
-        raise CommandError(
-            f"{home} holds {TOLD[held]}, and no sample is added to it: trigger the DAGs in Airflow"
-            " (`clicklake start`), or set CLICKLAKE_HOME to another folder"
-        )
     chosen = asked or held or MARKET
     require_no_other(home, chosen)
     if held is None:
@@ -51,14 +46,17 @@ def _configure(path: Path, text: str) -> None:
 
 
 def as_of(settings: Settings, sample: str) -> str:
-    """Where the sample ends: what the DAGs look at ends there. The market's end, else the clock's last full hour."""
+    """Where the log ends: what the DAGs look at ends there. The market's end, else the clock's last full hour."""
     found = read_market(settings.home) if sample == MARKET else None
     end = market_end(found) if found else settings.clock.now()
     return end.replace(minute=0, second=0, microsecond=0).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def bring(settings: Settings, console: Console, sample: str) -> bool:
-    """Brings the sample into landing; whether there was anything to do."""
+    """Brings a sample into landing; whether there was anything to do. A log of one's own is there."""
+    if sample in (IMPORT, EVENTS):
+        console.print(f"{settings.home} holds {TOLD[sample]}: no sample is added to it", soft_wrap=True)
+        return False
     if sample == OPEN_BANDIT:
         return import_log(settings, MAPPING, [SOURCE], console) is not None
     found = read_market(settings.home)

@@ -26,7 +26,6 @@ from data_contracts.pseudonym import load_key, pseudonym
 from data_contracts.settings import Settings
 from serving.access import Access, role_for
 from serving.activation import Activator, etag
-from serving.admission import Admission
 from serving.background import Repeated
 from serving.bodies import DisconnectedError, answered_by_mlflow, check_any_content_type, json_body, whole_body
 from serving.booster_file import MOST_BYTES
@@ -44,6 +43,7 @@ from serving.problems import OnceStored, ProblemError, Response, failed, json_re
 from serving.shadowing import Shadowing
 from serving.status import active_model, health, readiness
 from serving.uploads import Uploads
+from serving.work_queue import WorkQueue
 
 MLFLOW_ROUTES = {"/invocations": "POST", "/ping": "GET", "/version": "GET"}
 ACTIVATE, VERSION = "/model/activate/{version}", "/model/versions/{version}"
@@ -63,11 +63,11 @@ class Application:
         limits = settings.serving
         self.body_limit_bytes, self.connection_limit = limits.body_limit_bytes, limits.connection_limit
         self.receive_seconds = limits.receive_seconds
-        self.admission = Admission(limits.queue_delay_seconds, limits.in_flight_limit)
         self.access = Access(settings)
         self.models = ModelWatch(settings)
         self.snapshots = SnapshotWatch(settings.snapshots)
         self.log = EventLog(settings)
+        self.queue = WorkQueue(limits.queue_delay_seconds, limits.in_flight_limit, self.log.submit_round)
         self.pseudonym_of = pseudonym_of = lru_cache(REMEMBERED_PSEUDONYMS)(
             partial(pseudonym, load_key(settings.pseudonym_key))
         )
@@ -115,24 +115,26 @@ class Application:
         try:
             handler = self._handler(scope["path"], scope["method"])
             self.access.check(role_for(scope["path"]), dict(scope["headers"]).get(b"authorization"))
-            champion = self.models.current
-            if handler is None and champion is not None:
-                check_any_content_type(scope)
-                body = await whole_body(scope, receive, self._settings.serving.invocations_limit_bytes)
-                await answered_by_mlflow(champion.invocations, scope, body, receive, send)
-                return
-            if handler is None:
-                raise unavailable("no_model", self.models.problem)
-            response = await handler(scope, receive)
+            answer = await (self._by_mlflow(scope, receive, send) if handler is None else handler(scope, receive))
         except DisconnectedError:
             return
         except Exception as error:  # noqa: BLE001 - whatever it is, it is answered
-            response = self.refusal(error)
-        for message in response.messages():
-            await send(message)
-        route = self._route(scope["path"])
-        route = route if route in self._routes else "other"
-        self.metrics.answered(route, response.status, time.perf_counter() - began)
+            answer = self.refusal(error)
+        if isinstance(answer, Response):
+            for message in answer.messages():
+                await send(message)
+        route, status = self._route(scope["path"]), answer.status if isinstance(answer, Response) else answer
+        route = route if route in self._routes or route in MLFLOW_ROUTES else "other"
+        self.metrics.answered(route, status, time.perf_counter() - began)
+
+    async def _by_mlflow(self, scope: Message, receive: Receive, send: Send) -> int:
+        """Sends MLflow's own answer; its status."""
+        champion = self.models.current
+        if champion is None:
+            raise unavailable("no_model", self.models.problem)
+        check_any_content_type(scope)
+        body = await whole_body(scope, receive, self._settings.serving.invocations_limit_bytes)
+        return await answered_by_mlflow(champion.invocations, scope, body, receive, send)
 
     def refusal(self, error: Exception) -> Response:
         """The answer to a request that ended in `error`, counted."""
@@ -162,7 +164,7 @@ class Application:
 
         async def handler(scope: Message, receive: Receive) -> Response:
             body = await json_body(scope, receive, self.body_limit_bytes)
-            if not self.admission.admits():
+            if self.queue.is_full:
                 raise overloaded()
             answer = opted_out(body) if dict(scope["headers"]).get(b"sec-gpc") == b"1" else route(body)
             if isinstance(answer, OnceStored):
@@ -175,7 +177,7 @@ class Application:
         try:
             await self.log.store(answer.rows)
         except OSError as error:
-            return answer.refused(error)
+            raise answer.refused(error) from None
         return answer.response
 
     async def _active_model(self, scope: Message, receive: Receive) -> Response:
@@ -215,7 +217,7 @@ class Application:
         self.metrics.state(
             log_queue_bytes=self.log.waiting_bytes,
             is_log_failing=bool(self.log.problem),
-            in_flight=self.admission.in_flight,
+            in_flight=self.queue.in_flight,
             snapshot_age=None if snapshot is None else snapshot.age(now),
             versions={alias: model.version for alias, model in in_use.by_alias.items()},
             failures=in_use.champion.failures if in_use.champion else 0,

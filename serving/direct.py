@@ -1,7 +1,7 @@
 """uvicorn's HTTP/1.1 protocol with a short way for what comes by the thousand.
 
-A plain POST to one of the application's `json_routes` is answered as soon as its body is whole, without the messages of
-ASGI in between. All else, and what comes while a request before it waits for its answer, goes through ASGI to the same
+A plain POST to one of the application's `json_routes` waits in its queue once its body is whole, and goes without the
+messages of ASGI. All else, and what comes while a request before it waits for its answer, goes through ASGI to the same
 routes; so a refusal that hangs on headers is made there only.
 """
 
@@ -90,12 +90,16 @@ class DirectProtocol(HttpToolsProtocol):
         cycle.more_body = False
         body = b"".join(cycle.parts)
         cycle.parts.clear()  # uvicorn holds on to the cycle until the connection's next
+        if self.app.queue.is_full:
+            self._begin(self._give_awaited(cycle, self.app.refusal(overloaded())))
+        else:
+            self.app.queue.add(partial(self._work, cycle, body))
+
+    def _work(self, cycle: DirectCycle, body: bytes) -> None:
         try:
-            if not self.app.admission.admits():
-                raise overloaded()
             answer = cycle.route(body)
             if isinstance(answer, OnceStored):
-                self.app.admission.in_flight += 1
+                self.app.queue.in_flight += 1
                 self.app.log.submit(answer.rows, partial(self._give_stored, cycle, answer))
             else:
                 self._begin(self._give_awaited(cycle, answer))
@@ -108,8 +112,8 @@ class DirectProtocol(HttpToolsProtocol):
         task.add_done_callback(self.tasks.discard)
 
     def _give_stored(self, cycle: DirectCycle, answer: OnceStored, error: Exception | None) -> None:
-        self.app.admission.in_flight -= 1
-        response = answer.response if error is None else answer.refused(error)
+        self.app.queue.in_flight -= 1
+        response = answer.response if error is None else self.app.refusal(answer.refused(error))
         if self.flow.write_paused:
             self._begin(self._give_awaited(cycle, response))
         else:

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-from collections import deque
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -25,16 +24,8 @@ class Waiting(NamedTuple):
     settled: Sequence[Settled]
 
 
-class Ended(NamedTuple):
-    """Whom to tell that a write ended, and how."""
-
-    settled: Sequence[Settled]
-    error: Exception | None
-
-
 class EventLog:
-    """Serving's landing segments: predictions and events alike. Of one event loop; `ended` are writes that nobody was
-    told of yet."""
+    """Serving's landing segments: predictions and events alike. Of one event loop."""
 
     def __init__(self, settings: Settings) -> None:
         limits = settings.serving
@@ -45,7 +36,6 @@ class EventLog:
             return LandingWriter(settings.landing, PRODUCER, limits.segment_limit_bytes, limits.segment_limit_seconds)
 
         seal_check_seconds = limits.segment_limit_seconds / 4
-        self.ended: deque[Ended] = deque()
         self._commit = GroupCommit[Waiting](opened, self._tell, limits.log_queue_bytes, seal_check_seconds)
 
     @property
@@ -83,7 +73,7 @@ class EventLog:
 
     def submit_round(self) -> None:
         """All of one round of the event loop at once: each by itself would wake the writer, which then stands in the
-        way of the next, and would have a sync of its own. Sooner, where the round lets nobody in any more."""
+        way of the next, and would have a sync of its own. At once, where it is known that no more comes."""
         if not self._round:
             return
         loop, round_ = asyncio.get_running_loop(), self._round
@@ -102,22 +92,15 @@ class EventLog:
         except QueueFullError as error:
             loop.call_soon(settled, error)
 
-    def settle(self) -> None:
-        """Tells whose writes have ended, in the event loop: between two requests, too, since a long round of requests
-        would keep what is done from being said."""
-        while self.ended:
-            settled, error = self.ended.popleft()
-            for tell in settled:
-                try:
-                    tell(error)
-                except Exception:
-                    LOGGER.exception("somebody could not be told how a write ended")
-
-    def _tell(self, group: Sequence[Waiting], error: Exception | None) -> None:
-        """For the thread that writes."""
-        self.ended.extend(Ended(waiting.settled, error) for waiting in group if waiting.settled)
-        for loop in {waiting.loop for waiting in group if waiting.loop is not None}:
-            loop.call_soon_threadsafe(self.settle)
+    @staticmethod
+    def _tell(group: Sequence[Waiting], error: Exception | None) -> None:
+        """For the thread that writes: each event loop is woken once."""
+        by_loop: dict[asyncio.AbstractEventLoop, list[Settled]] = {}
+        for waiting in group:
+            if waiting.loop is not None:
+                by_loop.setdefault(waiting.loop, []).extend(waiting.settled)
+        for loop, settled in by_loop.items():
+            loop.call_soon_threadsafe(_tell_all, settled, error)
 
     def append(self, batches: Sequence[EncodedRows]) -> None:
         """For rows that nobody waits for; from any thread. QueueFullError when they are not taken."""
@@ -140,3 +123,11 @@ class EventLog:
 
         self.submit(batches, tell)
         await stored
+
+
+def _tell_all(settled: Sequence[Settled], error: Exception | None) -> None:
+    for tell in settled:
+        try:
+            tell(error)
+        except Exception:
+            LOGGER.exception("somebody could not be told how a write ended")

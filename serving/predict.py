@@ -7,7 +7,7 @@ from serving.counts import SnapshotWatch
 from serving.metrics import Metrics
 from serving.models import ModelWatch
 from serving.predictions import answer, answer_body, record
-from serving.problems import OnceStored, Response, unavailable
+from serving.problems import OnceStored, ProblemError, Response, unavailable
 from serving.requests import PredictRequest, opted_out, parsed
 from serving.scoring import Scoring
 from serving.shadowing import Answered, Shadowing
@@ -48,6 +48,6 @@ class Predictor:
         return OnceStored(rows, Response(200, answer_body(given, request.is_slate)), _not_stored)
 
 
-def _not_stored(error: Exception) -> Response:
+def _not_stored(error: Exception) -> ProblemError:
     reason = f"the prediction could not be stored: {getattr(error, 'strerror', None) or type(error).__name__}"
-    return unavailable("prediction_not_stored", reason).response()
+    return unavailable("prediction_not_stored", reason)

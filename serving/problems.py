@@ -41,7 +41,7 @@ class OnceStored:
 
     rows: Sequence[EncodedRows]
     response: Response
-    refused: Callable[[Exception], Response]
+    refused: Callable[[Exception], "ProblemError"]
 
 
 def json_response(content: Any, status: int = 200) -> Response:

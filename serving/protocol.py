@@ -66,6 +66,7 @@ class LimitedProtocol(DirectProtocol):
             self.flow.pause_reading()
             return
         problem = self._problem or ProblemError(400, "malformed_http", "this is no HTTP/1.1")
+        self.app.metrics.refused(problem.kind)
         self.write_response(problem.response(), keep_alive=False)
         self.transport.close()
 

@@ -19,7 +19,7 @@ LONGEST_PLAIN_HEAD = 2048
 
 class TimedProtocol(LimitedProtocol):
     """Answers 408 to a head, or a body, that is not whole in the application's `receive_seconds`, and hangs up; so it
-    does on who never asks, or never reads. Refuses whole plain requests unread where the `admission` does."""
+    does on who never asks, or never reads. Refuses whole plain requests unread where the `queue` is full."""
 
     _phase = ""
     _deadline: asyncio.TimerHandle | None = None
@@ -33,11 +33,7 @@ class TimedProtocol(LimitedProtocol):
             self._deadline = self.loop.call_later(SILENCE_SECONDS, transport.close)
 
     def data_received(self, data: bytes) -> None:
-        log = self.app.log
-        if log.ended:
-            log.settle()
-        if self.app.admission.is_late and self._is_refused_unread(data):
-            log.submit_round()
+        if self.app.queue.is_full and self._is_free() and _is_whole_plain(data, self.app.json_routes):
             self.app.metrics.refused("overloaded")
             self.transport.write(_overloaded(*self.server_state.default_headers))
             return
@@ -45,9 +41,6 @@ class TimedProtocol(LimitedProtocol):
         phase = "head" if self._is_in_head else "body" if self._lacks_body() else ""
         if phase != self._phase or self._deadline is not None:
             self._enter(phase)
-
-    def _is_refused_unread(self, data: bytes) -> bool:
-        return self._is_free() and _is_whole_plain(data, self.app.json_routes) and not self.app.admission.admits()
 
     def _is_free(self) -> bool:
         """Between two requests: nothing has come of the next, and nothing waits for its answer."""
@@ -73,7 +66,6 @@ class TimedProtocol(LimitedProtocol):
         if self._phase == "body" and self.cycle.response_complete:
             self.transport.close()
             return
-        self.app.metrics.refused("too_slow")
         self._problem = ProblemError(408, "too_slow", f"the {self._phase} was not whole in time")
         self.send_400_response("")
 

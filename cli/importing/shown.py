@@ -61,7 +61,11 @@ def show_summary(console: Console, tally: Tally, new_rows: int, seconds: float) 
 def show_next(console: Console, settings: Settings, newest: str) -> None:
     """What brings landed rows into the tables, and that a stated clock keeps from the models what is after it; `newest`
     is the latest received_at, as landing writes it."""
-    console.print(f"next: trigger ingest_events at {settings.airflow_url}, which brings them into the tables")
+    console.print(
+        "next: `clicklake run` brings them into the tables, counts and trains; where it has run before, trigger"
+        f" ingest_events at {settings.airflow_url}",
+        soft_wrap=True,
+    )
     if settings.clock.stated and newest > (now := instant_text(settings.clock.now())):
         console.print(
             f"the newest row is of {newest}, after the stated clock ({now}): the tables hold it, but counts,"

@@ -45,11 +45,17 @@ def test_a_home_that_holds_another_sample_is_left_alone(tmp_path: Path, held: st
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
-@pytest.mark.parametrize("own", ["imports", "landing/serving-0/1.jsonl", "lake/raw_events"])
-def test_no_sample_is_added_to_a_log_of_ones_own(settings: Settings, console: Console, own: str) -> None:
+@pytest.mark.parametrize(
+    ("own", "held"), [("imports", "import"), ("landing/serving-0/1.jsonl", "events"), ("lake/raw_events", "events")]
+)
+def test_no_sample_is_added_to_a_log_of_ones_own(settings: Settings, console: Console, own: str, held: str) -> None:
     (settings.home / own).mkdir(parents=True)
-    with pytest.raises(CommandError, match="trigger the DAGs in Airflow"):
-        claimed(settings.home, None)
+    assert claimed(settings.home, None) == held
+    assert bring(settings, console, held) is False
+    assert as_of(settings, held) == "2019-11-30T23:00:00Z"
+    for sample in ("market", "obd"):
+        with pytest.raises(CommandError, match="a lake has one log"):
+            claimed(settings.home, sample)
     with pytest.raises(CommandError, match="a lake has one log"):
         simulate(settings, console, 2, 1000, 3, "2026-01-01", None)
     assert [path.name for path in settings.home.iterdir() if path.is_file()] == []

@@ -69,6 +69,7 @@ def test_requests_in_one_piece_are_answered_in_their_order() -> None:
 
     async def talk(protocol: DirectProtocol) -> None:
         protocol.data_received(request() + request())
+        await asyncio.sleep(0)
         await asyncio.gather(*protocol.tasks)
         await asyncio.gather(*protocol.tasks)
         protocol.data_received(request())

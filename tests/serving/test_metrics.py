@@ -1,6 +1,7 @@
 """GET /metrics and the probes, over real HTTP."""
 
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -36,6 +37,10 @@ def test_what_was_answered_is_counted_by_route_status_and_rung(served: Any) -> N
     assert served.client.post("/predict", content=b"{").status_code == 415
     served.client.get("/no/such/path")
     served.client.post("/predict", content=iter([b"{"]), headers={"content-type": "application/json"})
+    served.client.get("/ping")
+    with socket.create_connection(("127.0.0.1", served.settings.services.serving_port), timeout=20) as client:
+        client.sendall(b"GARBAGE\r\n\r\n")
+        assert client.recv(1000).startswith(b"HTTP/1.1 400")
     found = told(served)
     assert found["clicklake_predictions_total", (("model_version", "1"), ("source", "model"))] == 6
     assert found["clicklake_request_seconds_count", (("route", "/predict"), ("status", "200"))] == 3
@@ -45,6 +50,8 @@ def test_what_was_answered_is_counted_by_route_status_and_rung(served: Any) -> N
     assert found["clicklake_refusals_total", (("type", "unsupported_media_type"),)] == 1
     assert found["clicklake_refusals_total", (("type", "malformed_json"),)] == 1
     assert found["clicklake_refusals_total", (("type", "not_found"),)] == 1
+    assert found["clicklake_refusals_total", (("type", "malformed_http"),)] == 1
+    assert found["clicklake_request_seconds_count", (("route", "/ping"), ("status", "200"))] == 1
 
 
 def test_the_state_is_told_and_follows_a_swap(served: Any, registry: Any, waiting: Callable[..., Any]) -> None:
@@ -109,6 +116,7 @@ def test_a_log_that_cannot_be_written_makes_unready(
         ready = served.client.get("/healthz/ready")
         assert ready.status_code == 503
         assert "No space left on device" in ready.json()["reasons"][0]
+        assert told(served)["clicklake_refusals_total", (("type", "prediction_not_stored"),)] == 1
     served.predict(SLATE)
     assert served.client.get("/healthz/ready").status_code == 200
 

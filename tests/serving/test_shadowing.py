@@ -7,6 +7,7 @@ import pytest
 
 from data_contracts.settings import Settings
 from serving.in_use import Canary
+from serving.models import ModelWatch
 from serving.score_shift import ROWS_OF_A_REQUEST
 from tests.serving.conftest import Served, wait_for
 from tests.serving.landed import landed_tables
@@ -150,6 +151,17 @@ def test_where_mlflow_is_away_the_canary_ends_here_and_the_registry_is_told_late
     wait_for(lambda: "canary" not in registry.aliases())
     assert canary.application.models.in_use.canary is None
     assert "seen here" in registry.tags(2)["rolled_back"]
+
+
+def test_a_canary_that_one_worker_has_ended_ends_on_the_others(canary: Served, registry: Any) -> None:
+    other = ModelWatch(canary.settings)
+    other.check()
+    assert other.in_use.canary is not None
+    canary.application.models.end_canary("2", "too many errors")
+    wait_for(lambda: "canary" not in registry.aliases())
+    other.check()
+    assert other.in_use.canary is None
+    assert other.current is not None
 
 
 def test_an_ended_canary_may_be_started_again(canary: Served, registry: Any) -> None:

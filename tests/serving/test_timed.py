@@ -13,7 +13,7 @@ import pytest
 
 from data_contracts.settings import Settings
 from serving import timed
-from serving.event_log import Ended
+from serving.protocol import LimitedProtocol
 from tests.serving.conftest import Served, running, wait_for
 
 BODY = b'{"user_id": "u", "ad_id": "shoes"}'
@@ -169,33 +169,21 @@ def test_only_a_whole_plain_request_may_be_refused_unread(data: bytes, is_whole_
     assert timed._is_whole_plain(data, {"/predict"}) is is_whole_plain
 
 
-def test_what_is_stored_is_told_with_the_next_bytes_of_anyone(hurried: Served) -> None:
-    """Here alone, since the log does not wake the event loop."""
-    log = hurried.application.log
-    log._commit._tell = lambda group, error: log.ended.extend(Ended(each.settled, error) for each in group)
-    with connected(hurried) as first, connected(hurried) as second:
-        first.sendall(WHOLE)
-        wait_for(lambda: log.ended)
-        first.settimeout(0.3)
-        with pytest.raises(TimeoutError):
-            first.recv(1)
-        second.sendall(b"P")
-        assert answered(first)[0] == 200
-
-
-def test_a_round_that_lets_nobody_in_any_more_hands_in_what_it_has(
+def test_while_the_queue_is_full_a_whole_request_is_refused_unread(
     hurried: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    application, handed_in = hurried.application, []
-    monkeypatch.setattr(application.log, "submit_round", lambda: handed_in.append(1))
-    application.admission.is_late = True
-    for is_let_in in (True, False):
-        monkeypatch.setattr(application.admission, "admits", lambda is_let_in=is_let_in: is_let_in)
+    read: list[bytes] = []
+    reads = LimitedProtocol.data_received
+
+    def data_received(self: LimitedProtocol, data: bytes) -> None:
+        read.append(data)
+        reads(self, data)
+
+    monkeypatch.setattr(LimitedProtocol, "data_received", data_received)
+    queue, limit = hurried.application.queue, hurried.settings.serving.in_flight_limit
+    for in_flight, status in ((limit, 503), (0, 200), (limit, 503)):
+        queue.in_flight = in_flight
         with connected(hurried) as client:
             client.sendall(WHOLE)
-            if is_let_in:
-                wait_for(lambda: handed_in)  # once its round is over
-            else:
-                assert answered(client)[0] == 503
-        assert len(handed_in) == 1
-        handed_in.clear()
+            assert answered(client)[0] == status
+    assert read == [WHOLE]

@@ -8,10 +8,10 @@ from typing import Any
 import uvicorn
 from uvicorn.server import ServerState
 
-from serving.admission import Admission
 from serving.direct import DirectProtocol
 from serving.metrics import Metrics
 from serving.problems import ProblemError, Response, failed, json_response
+from serving.work_queue import WorkQueue
 
 HEADERS = {"host": "x", "content-type": "application/json", "content-length": "2"}
 
@@ -62,7 +62,7 @@ class Asked:
         self.bodies: list[bytes] = []
         self.asgi_paths: list[str] = []
         self.json_routes: dict[str, Any] = {"/route": self.route}
-        self.admission, self.metrics, self.log = Admission(1000.0, 1000), Metrics(), Waits()
+        self.queue, self.metrics, self.log = WorkQueue(1000.0, 1000, lambda: None), Metrics(), Waits()
 
     def refusal(self, error: Exception) -> Response:
         return failed(error)
@@ -92,6 +92,7 @@ def talked(application: Any, talk: Callable[[DirectProtocol], Any]) -> Wire:
         protocol.connection_made(wire)
         if (rest := talk(protocol)) is not None:
             await rest
+        await asyncio.sleep(0)  # a turn of the queue
         while state.tasks:
             await asyncio.gather(*state.tasks)
         if protocol.timeout_keep_alive_task is not None:

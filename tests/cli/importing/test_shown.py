@@ -34,7 +34,8 @@ def test_the_next_step_is_told_and_what_a_stated_clock_keeps_from_the_models(set
     shown = io.StringIO()
     show_next(Console(file=shown, width=100), settings, newest)
     first, *more = shown.getvalue().splitlines()
-    assert first == f"next: trigger ingest_events at {settings.airflow_url}, which brings them into the tables"
+    assert first.startswith("next: `clicklake run` brings them into the tables")
+    assert first.endswith(f"trigger ingest_events at {settings.airflow_url}")
     told = "the newest row is of 2024-03-01, after the stated clock (2019-11-30T23"
     assert [line.split(":")[0] for line in more] == [told] * is_told
 
