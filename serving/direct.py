@@ -93,7 +93,7 @@ class DirectProtocol(HttpToolsProtocol):
         if self.app.queue.is_full:
             self._begin(self._give_awaited(cycle, self.app.refusal(overloaded())))
         else:
-            self.app.queue.add(partial(self._work, cycle, body))
+            self.app.queue.add(partial(self._work, cycle, body), len(body))
 
     def _work(self, cycle: DirectCycle, body: bytes) -> None:
         try:

@@ -13,13 +13,13 @@ import httpx
 import pytest
 
 from data_contracts.settings import Settings
-from serving.work_queue import LEAST, TURN_SECONDS, WorkQueue
+from serving.work_queue import LEAST, REQUEST_BYTES, TURN_SECONDS, WorkQueue
 from tests.serving.conftest import running, wait_for
 
 LIMIT = 0.01
 
 
-async def worked_off(queue: WorkQueue, requests: int, seconds: float) -> int:
+async def worked_off(queue: WorkQueue, requests: int, seconds: float, body_bytes: int = 100) -> int:
     """How many of `requests` that take `seconds` each are let in, if all come at the same time; waits for their end."""
     ended: list[int] = []
 
@@ -30,18 +30,18 @@ async def worked_off(queue: WorkQueue, requests: int, seconds: float) -> int:
     let_in = 0
     for _ in range(requests):
         if not queue.is_full:
-            queue.add(work)
+            queue.add(work, body_bytes)
             let_in += 1
     while len(ended) < let_in:
         await asyncio.sleep(0)
     return let_in
 
 
-async def learnt(seconds: float, limit: float = LIMIT) -> WorkQueue:
-    """A queue that knows what a request takes."""
+async def learnt(seconds: float, limit: float = LIMIT, body_bytes: int = 100) -> WorkQueue:
+    """A queue that knows what such a request takes."""
     queue = WorkQueue(limit, 10_000, lambda: None)
     for _ in range(200):
-        await worked_off(queue, LEAST, seconds)
+        await worked_off(queue, LEAST, seconds, body_bytes)
     return queue
 
 
@@ -79,13 +79,22 @@ def test_what_takes_longer_than_before_is_noticed() -> None:
     assert asyncio.run(found()) == (2 * LEAST, LEAST)
 
 
+def test_large_requests_are_known_to_take_longer_and_small_ones_not() -> None:
+    async def found() -> tuple[int, int]:
+        small = await learnt(0.0003, 5 * LIMIT)
+        large = await learnt(0.003, 5 * LIMIT, 10 * (REQUEST_BYTES + 100))
+        return await worked_off(small, 200, 0.0, 100 * REQUEST_BYTES), await worked_off(large, 2 * LEAST, 0.0)
+
+    assert asyncio.run(found()) == (LEAST, 2 * LEAST)
+
+
 def test_between_turns_the_event_loop_does_other_things_and_what_waits_keeps_its_order() -> None:
     told: list[Any] = []
 
     async def found() -> None:
         queue = WorkQueue(1.0, 1000, lambda: told.append("turned"))
         for number in range(3):
-            queue.add(partial(slow, number))
+            queue.add(partial(slow, number), 0)
         asyncio.get_running_loop().call_soon(told.append, "other")
         for _ in range(10):
             await asyncio.sleep(0)
@@ -106,8 +115,8 @@ def test_what_cannot_be_worked_on_does_not_keep_the_others_from_it(caplog: pytes
 
     async def found() -> None:
         queue = WorkQueue(1.0, 1000, lambda: None)
-        queue.add(broken)
-        queue.add(lambda: told.append(1))
+        queue.add(broken, 0)
+        queue.add(lambda: told.append(1), 0)
         await asyncio.sleep(0)
         await asyncio.sleep(0)
 
