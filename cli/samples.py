@@ -8,6 +8,7 @@ from rich.console import Console
 from cli.errors import CommandError
 from cli.held import EVENTS, IMPORT, MARKET, OPEN_BANDIT, RECORD, TOLD, held_by, require_no_other
 from cli.importing.import_log import import_log
+from cli.importing.tally import read_tally
 from cli.jars import ROOT
 from cli.simulate import simulate
 from data_contracts.disk import replace_whole
@@ -45,6 +46,12 @@ def _configure(path: Path, text: str) -> None:
     replace_whole(path, text)
 
 
+def _require_whole_imports(home: Path) -> None:
+    for record in sorted((home / "imports").glob("*.json")):
+        if (tally := read_tally(record)) and not tally.is_finished:
+            raise CommandError(f"an import into {home} was cut off: the same `clicklake import` goes on where it was")
+
+
 def as_of(settings: Settings, sample: str) -> str:
     """Where the log ends: what the DAGs look at ends there. The market's end, else the clock's last full hour."""
     found = read_market(settings.home) if sample == MARKET else None
@@ -55,6 +62,7 @@ def as_of(settings: Settings, sample: str) -> str:
 def bring(settings: Settings, console: Console, sample: str) -> bool:
     """Brings a sample into landing; whether there was anything to do. A log of one's own is there."""
     if sample in (IMPORT, EVENTS):
+        _require_whole_imports(settings.home)
         console.print(f"{settings.home} holds {TOLD[sample]}: no sample is added to it", soft_wrap=True)
         return False
     if sample == OPEN_BANDIT:

@@ -166,7 +166,8 @@ class Application:
             body = await json_body(scope, receive, self.body_limit_bytes)
             if self.queue.is_full:
                 raise overloaded()
-            answer = opted_out(body) if dict(scope["headers"]).get(b"sec-gpc") == b"1" else route(body)
+            asked = opted_out if dict(scope["headers"]).get(b"sec-gpc") == b"1" else route
+            answer = await self.queue.result_of(partial(asked, body), len(body))
             if isinstance(answer, OnceStored):
                 return await self._given(answer)
             return answer if isinstance(answer, Response) else await answer

@@ -5,7 +5,7 @@ window knows), 422 breaks the contract, 503 not stored. Of an item that is not a
 is told of an ad or a user replaces what was told before, so there 409 does not occur.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -60,10 +60,12 @@ class TableCollector:
         self._says_ids = table.key[0] != "user_id"
         self._latest: datetime | None = None
 
-    async def collect(self, body: bytes) -> Response:
+    def collect(self, body: bytes) -> Awaitable[Response]:
         """The answer, once what it acknowledges is on disk; raises ProblemError for a body refused as a whole."""
         now = self._clock.now()
-        items = self._reader.read(body, now)
+        return self._collected(self._reader.read(body, now), now)
+
+    async def _collected(self, items: Items, now: datetime) -> Response:
         if self._are_new_events(items):
             problem = await self._stored(Write(dict(zip(items.identities, items.rows, strict=True))), [items.rows], now)
             if not problem:

@@ -96,6 +96,9 @@ class DirectProtocol(HttpToolsProtocol):
             self.app.queue.add(partial(self._work, cycle, body), len(body))
 
     def _work(self, cycle: DirectCycle, body: bytes) -> None:
+        """Not for who has gone meanwhile, and was told nothing."""
+        if cycle.disconnected:
+            return
         try:
             answer = cycle.route(body)
             if isinstance(answer, OnceStored):

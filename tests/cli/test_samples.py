@@ -61,6 +61,23 @@ def test_no_sample_is_added_to_a_log_of_ones_own(settings: Settings, console: Co
     assert [path.name for path in settings.home.iterdir() if path.is_file()] == []
 
 
+def test_an_import_that_was_cut_off_is_finished_before_anything_runs_on_it(
+    settings: Settings, console: Console, tmp_path: Path
+) -> None:
+    mapping, log = tmp_path / "log.toml", tmp_path / "log.csv"
+    mapping.write_text(
+        "[[ad_impressions]]\nmembers = 'log[.]csv'\n[ad_impressions.columns]\n"
+        'impression_id = "id"\nuser_id = "\'someone\'"\nad_id = "ad"\ntimestamp = "at"\n'
+    )
+    log.write_text("id,at,ad\ni-1,2019-11-30T10:00:00Z,men-1\n")
+    import_log(settings, mapping, [log], console)
+    assert bring(settings, console, "import") is False
+    (record,) = (settings.home / "imports").glob("*.json")
+    record.write_text(json.dumps(json.loads(record.read_text()) | {"is_finished": False}))
+    with pytest.raises(CommandError, match="cut off"):
+        bring(settings, console, "import")
+
+
 def test_no_log_is_imported_into_a_market_and_no_market_made_in_a_home_of_open_bandit(
     settings: Settings, console: Console
 ) -> None:

@@ -46,6 +46,17 @@ def test_a_write_that_ends_after_its_client_has_gone_is_told_to_nobody() -> None
     assert asked.queue.in_flight == 0
 
 
+def test_for_a_client_that_goes_while_its_request_waits_nothing_is_done() -> None:
+    asked = Asked()
+
+    def talk(protocol: DirectProtocol) -> None:
+        protocol.data_received(request())
+        protocol.connection_lost(None)
+
+    assert talked(asked, talk).statuses() == []
+    assert asked.bodies == []
+
+
 def test_a_waiting_answer_comes_before_that_to_the_next_request() -> None:
     asked = Asked()
     asked.json_routes = {"/route": stored}
