@@ -65,8 +65,9 @@ def rows_by_slice(timestamps: Floats, labels: Labels, slices: Mapping[str, Slice
     for name, rows in found.items():
         count, clicks = rows.stop - rows.start, int(labels[rows].sum())
         if not count or clicks in (0, count):
+            oldest = f"the oldest row is of {np.datetime64(int(timestamps[0]), 's')}Z" if len(timestamps) else "no row"
             raise SliceError(
                 f"the {name} slice {slices[name]} holds {count} impressions with {clicks} clicks; "
-                f"it needs clicks and non-clicks (conf [training] sets the slices' hours)"
+                f"it needs clicks and non-clicks ({oldest}; conf [training] sets the slices' hours)"
             )
     return found

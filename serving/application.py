@@ -152,7 +152,7 @@ class Application:
         methods = self._routes.get(self._route(path), {})
         allowed = ", ".join(methods) or MLFLOW_ROUTES.get(path)
         if allowed is None:
-            raise ProblemError(404, "not_found", "no such path")
+            raise ProblemError(404, "not_found", "no such path: /docs tells which there are")
         if method not in methods and method != MLFLOW_ROUTES.get(path):
             raise ProblemError(405, "method_not_allowed", f"allowed: {allowed}", headers={"allow": allowed})
         return methods.get(method)

@@ -7,7 +7,7 @@ import msgspec
 
 from data_contracts.settings import Settings
 from data_contracts.tables import CONTRACT_VERSION
-from serving.access import role_for
+from serving.access import ANY_KEY, role_for
 from serving.docs_page import HEADERS, page
 from serving.loaded_model import Message, Receive
 from serving.models import ModelWatch
@@ -22,8 +22,11 @@ NO_PUNCTUATION = str.maketrans("/.", "__", "{}")
 UNTIL_A_MODEL = ("position", "timestamp")
 ABOUT = (
     "Scores out, events in. A refusal is a problem document (RFC 9457) that never repeats a value. Text may not hold "
-    "U+0000. The examples are of now and have ids of their own: each may be sent as it stands."
+    "U+0000. The examples are of now and have ids of their own: they may be sent as they stand; what is of a version, "
+    "or a file, asks for it."
 )
+
+TAKES_ROLE = " Where serving takes keys: one with the role `%s`."
 
 
 class ApiPages:
@@ -64,12 +67,14 @@ def openapi_document(
 
 
 def _operation(path: str, method: str, told: Operation, bodies: Examples) -> Mapping[str, Any]:
-    takes_key = role_for(path) is not None
+    role = role_for(path)
+    takes_key = role is not None
+    key = "" if role is None else " Where serving takes keys: any." if role == ANY_KEY else TAKES_ROLE % role
     answers = {**(KEYED if takes_key else {}), **told_answers(told)}
     operation: dict[str, Any] = {
         "operationId": method.lower() + path.translate(NO_PUNCTUATION),
         "summary": told.summary,
-        "description": told.about,
+        "description": told.about + key,
         "responses": {str(status): answer for status, answer in sorted(answers.items())},
     }
     if takes_key:

@@ -61,11 +61,10 @@ def show_summary(console: Console, tally: Tally, new_rows: int, seconds: float) 
 def show_next(console: Console, settings: Settings, newest: str) -> None:
     """What brings landed rows into the tables, and that a stated clock keeps from the models what is after it; `newest`
     is the latest received_at, as landing writes it."""
-    console.print(
-        "next: `clicklake run` brings them into the tables, counts and trains; where it has run before, trigger"
-        f" ingest_events at {settings.airflow_url}",
-        soft_wrap=True,
-    )
+    has_run = (settings.home / "airflow").exists()
+    with_dags = f"trigger ingest_events at {settings.airflow_url}, and then train_ad_ctr for a model"
+    step = with_dags if has_run else "`clicklake run` brings them into the tables, counts and trains"
+    console.print(f"next: {step}", soft_wrap=True)
     if settings.clock.stated and newest > (now := instant_text(settings.clock.now())):
         console.print(
             f"the newest row is of {newest}, after the stated clock ({now}): the tables hold it, but counts,"

@@ -57,7 +57,8 @@ def test_a_slice_without_a_click_is_an_error_that_says_which_and_what_is_in_it(h
         rows_by_slice(END - ago * HOUR, labels, time_slices(AS_OF, END - 9 * HOUR, hours.training))
     assert str(raised.value) == (
         "the calibration slice [2019-11-29T19:00:00Z, 2019-11-29T21:00:00Z) holds 3 impressions with 0 clicks; "
-        "it needs clicks and non-clicks (conf [training] sets the slices' hours)"
+        "it needs clicks and non-clicks (the oldest row is of 2019-11-29T13:00:00Z; conf [training] sets the slices' "
+        "hours)"
     )
 
 
