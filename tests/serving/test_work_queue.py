@@ -189,7 +189,7 @@ def test_what_cannot_be_worked_on_does_not_keep_the_others_from_it(
     assert "could not be worked on" in caplog.text
 
 
-def test_who_waits_for_a_result_gets_it_or_what_was_raised() -> None:
+def test_who_waits_for_a_result_gets_it_or_what_was_raised(caplog: pytest.LogCaptureFixture) -> None:
     async def found() -> list[Any]:
         queue = WorkQueue(1.0, 1000, lambda: None)
         asked = [queue.result_of(work, 0) for work in (lambda: 7, lambda: [][0])]
@@ -202,6 +202,7 @@ def test_who_waits_for_a_result_gets_it_or_what_was_raised() -> None:
     assert result == 7
     assert isinstance(raised, IndexError)
     assert isinstance(cancelled, asyncio.CancelledError)
+    assert caplog.text == ""
 
 
 def test_no_more_than_the_limit_may_be_in_flight() -> None:
