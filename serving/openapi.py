@@ -26,8 +26,6 @@ ABOUT = (
     "or a file, asks for it."
 )
 
-TAKES_ROLE = " Where serving takes keys: one with the role `%s`."
-
 
 class ApiPages:
     """Both pages of one serving process."""
@@ -68,16 +66,14 @@ def openapi_document(
 
 def _operation(path: str, method: str, told: Operation, bodies: Examples) -> Mapping[str, Any]:
     role = role_for(path)
-    takes_key = role is not None
-    key = "" if role is None else " Where serving takes keys: any." if role == ANY_KEY else TAKES_ROLE % role
-    answers = {**(KEYED if takes_key else {}), **told_answers(told)}
+    answers = {**(KEYED if role else {}), **told_answers(told)}
     operation: dict[str, Any] = {
         "operationId": method.lower() + path.translate(NO_PUNCTUATION),
         "summary": told.summary,
-        "description": told.about + key,
+        "description": told.about + _key_told(role),
         "responses": {str(status): answer for status, answer in sorted(answers.items())},
     }
-    if takes_key:
+    if role:
         operation["security"] = [{}, {"key": []}]
     if told.parameters:
         operation["parameters"] = told.parameters
@@ -86,3 +82,9 @@ def _operation(path: str, method: str, told: Operation, bodies: Examples) -> Map
         content = {told.media_type: {"schema": told.body, "examples": shown}}
         operation["requestBody"] = {"required": told.is_body_required, "content": content}
     return operation
+
+
+def _key_told(role: str | None) -> str:
+    if role is None:
+        return ""
+    return f" Where serving takes keys: {'any' if role == ANY_KEY else f'one with the role `{role}`'}."

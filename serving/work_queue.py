@@ -106,5 +106,5 @@ class WorkQueue:
         self._waiting_bytes -= worked_bytes
         self._seen_bytes += worked_bytes
         expected = worked_bytes * self._seconds_a_byte
-        weight = max(min(self._seen_bytes, REMEMBERED_BYTES), worked_bytes, 1)
+        weight = max(min(self._seen_bytes, REMEMBERED_BYTES), worked_bytes)
         self._seconds_a_byte += (min(seconds, SURPRISE * expected) - expected) / weight
