@@ -11,6 +11,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from cli.importing.tally import Tally
 from data_contracts.landing import instant_text
 from data_contracts.settings import Settings
+from data_contracts.tables import RAW_EVENTS
 
 REASONS_SHOWN = 5
 
@@ -61,7 +62,7 @@ def show_summary(console: Console, tally: Tally, new_rows: int, seconds: float) 
 def show_next(console: Console, settings: Settings, newest: str) -> None:
     """What brings landed rows into the tables, and that a stated clock keeps from the models what is after it; `newest`
     is the latest received_at, as landing writes it."""
-    has_run = (settings.home / "airflow").exists()
+    has_run = (settings.lake / RAW_EVENTS.name).exists()
     with_dags = f"trigger ingest_events at {settings.airflow_url}, and then train_ad_ctr for a model"
     step = with_dags if has_run else "`clicklake run` brings them into the tables, counts and trains"
     console.print(f"next: {step}", soft_wrap=True)

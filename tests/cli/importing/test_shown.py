@@ -33,7 +33,7 @@ def test_the_summary_has_rows_and_the_most_frequent_reasons_of_each_table():
 @pytest.mark.parametrize(("newest", "is_told"), [("2019-11-30T23:59:59.000000Z", False), ("2024-03-01", True)])
 def test_the_next_step_is_told_and_what_a_stated_clock_keeps_from_the_models(settings, newest, is_told, has_run):
     if has_run:
-        (settings.home / "airflow").mkdir(parents=True)
+        (settings.lake / "raw_events").mkdir(parents=True)
     shown = io.StringIO()
     show_next(Console(file=shown, width=100), settings, newest)
     first, *more = shown.getvalue().splitlines()
