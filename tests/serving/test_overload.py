@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from data_contracts.settings import Settings
+from serving import predict
 from tests.serving.conftest import running, wait_for
 
 LIMIT = 0.01
@@ -20,22 +21,24 @@ ONE = b'{"user_id": "u", "ad_id": "shoes"}'
 @pytest.mark.parametrize("media_type", ["application/json", "application/json; charset=utf-8"])
 @pytest.mark.parametrize("is_protected", [True, False])
 def test_an_overloaded_server_refuses_with_503_and_answers_the_rest(
-    settings: Settings, publish: Callable[..., Path], is_protected: bool, media_type: str
+    settings: Settings,
+    publish: Callable[..., Path],
+    monkeypatch: pytest.MonkeyPatch,
+    is_protected: bool,
+    media_type: str,
 ) -> None:
     """Without the limit, the control, nobody is refused. The second type goes through ASGI."""
+    quick = predict.parsed
+
+    def slow(body: bytes, *limits: int) -> Any:
+        time.sleep(0.004)
+        return quick(body, *limits)
+
+    monkeypatch.setattr(predict, "parsed", slow)
     publish()
     limits = replace(settings.serving, queue_delay_seconds=LIMIT if is_protected else 1000.0)
     with running(replace(settings, serving=limits)) as serving:
         wait_for(lambda: serving.application.snapshots.current)
-        routes: dict[str, Any] = dict(serving.application.json_routes)
-        quick = routes["/predict"]
-
-        def slow(body: bytes) -> Any:
-            time.sleep(0.004)
-            return quick(body)
-
-        routes["/predict"] = slow
-        serving.application.json_routes = routes
         answers: list[httpx.Response] = []
         stopping = threading.Event()
 
